@@ -1,0 +1,1 @@
+"""Everything that is true without a screen: governance of the MLflow model registry."""

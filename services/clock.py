@@ -1,0 +1,49 @@
+"""Time: aware UTC datetimes from a clock that tests can set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+Clock = Callable[[], datetime]
+
+
+def utc_now() -> datetime:
+    """Return the present as an aware UTC datetime, to the microsecond."""
+    return datetime.now(UTC)
+
+
+def to_micros(moment: datetime) -> int:
+    """Return microseconds since the epoch; microseconds stay below 2^53, nanoseconds would not.
+
+    >>> to_micros(datetime(1970, 1, 1, 0, 0, 1, 5, tzinfo=UTC))
+    1000005
+    """
+    return (moment - _EPOCH) // timedelta(microseconds=1)
+
+
+def from_micros(micros: int) -> datetime:
+    """Return the aware UTC datetime of `micros` microseconds since the epoch."""
+    return _EPOCH + timedelta(microseconds=micros)
+
+
+def to_text(moment: datetime) -> str:
+    """Return the RFC 3339 text of a moment, in UTC with microseconds and `Z`.
+
+    >>> to_text(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC))
+    '2026-01-02T03:04:05.000000Z'
+    """
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def from_text(text: str) -> datetime:
+    """Return the moment an ISO 8601 text names; a text without offset is UTC.
+
+    Raises:
+        ValueError: the text is no ISO 8601 date or time.
+    """
+    moment = datetime.fromisoformat(text)
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Who may do what: actors, roles, permissions, local accounts, sessions and API tokens."""

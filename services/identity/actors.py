@@ -1,0 +1,114 @@
+"""Actors, roles and the frozen table that says which role holds which permission.
+
+The first four roles and their permissions are the user's own (practice 5, access control); a person may hold several.
+An admin manages people and settings and may ask for changes, but can never approve one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Role(StrEnum):
+    """What a person or service is here for."""
+
+    ML_ENGINEER = "ml_engineer"
+    RELEASE_MANAGER = "release_manager"
+    DATA_SCIENTIST = "data_scientist"
+    SERVICE_ACCOUNT = "service_account"
+    COMPLIANCE_REVIEWER = "compliance_reviewer"
+    ADMIN = "admin"
+
+
+class Permission(StrEnum):
+    """One thing that services let an actor do."""
+
+    READ_MODEL = "read_model"
+    READ_METRICS = "read_metrics"
+    READ_PRODUCTION_MODEL = "read_production_model"
+    WRITE_MODEL = "write_model"
+    REGISTER_MODEL = "register_model"
+    RUN_GATES = "run_gates"
+    REQUEST_CHANGE = "request_change"
+    PROMOTE_TO_PRODUCTION = "promote_to_production"
+    ARCHIVE_MODEL = "archive_model"
+    ROLL_BACK = "roll_back"
+    WAIVE_GATE = "waive_gate"
+    EDIT_DOCUMENT = "edit_document"
+    APPROVE_DOCUMENT = "approve_document"
+    READ_AUDIT = "read_audit"
+    EXPORT_AUDIT = "export_audit"
+    REDACT_AUDIT = "redact_audit"
+    MANAGE_USERS = "manage_users"
+    MANAGE_SETTINGS = "manage_settings"
+
+
+_LOOKING = {Permission.READ_MODEL, Permission.READ_METRICS, Permission.READ_PRODUCTION_MODEL}
+_BUILDING = {
+    Permission.WRITE_MODEL,
+    Permission.REGISTER_MODEL,
+    Permission.RUN_GATES,
+    Permission.REQUEST_CHANGE,
+    Permission.EDIT_DOCUMENT,
+}
+
+PERMISSIONS = MappingProxyType(
+    {
+        Role.DATA_SCIENTIST: frozenset(
+            _LOOKING | {Permission.RUN_GATES, Permission.REQUEST_CHANGE, Permission.EDIT_DOCUMENT}
+        ),
+        Role.ML_ENGINEER: frozenset(_LOOKING | _BUILDING),
+        Role.RELEASE_MANAGER: frozenset(
+            _LOOKING
+            | {
+                Permission.RUN_GATES,
+                Permission.REQUEST_CHANGE,
+                Permission.PROMOTE_TO_PRODUCTION,
+                Permission.ARCHIVE_MODEL,
+                Permission.ROLL_BACK,
+                Permission.WAIVE_GATE,
+                Permission.EDIT_DOCUMENT,
+                Permission.APPROVE_DOCUMENT,
+                Permission.READ_AUDIT,
+            }
+        ),
+        Role.SERVICE_ACCOUNT: frozenset({Permission.READ_PRODUCTION_MODEL}),
+        Role.COMPLIANCE_REVIEWER: frozenset(
+            _LOOKING | {Permission.READ_AUDIT, Permission.EXPORT_AUDIT, Permission.APPROVE_DOCUMENT}
+        ),
+        Role.ADMIN: frozenset(
+            _LOOKING
+            | _BUILDING
+            | {
+                Permission.READ_AUDIT,
+                Permission.REDACT_AUDIT,
+                Permission.MANAGE_USERS,
+                Permission.MANAGE_SETTINGS,
+            }
+        ),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Somebody, or something, that acts.
+
+    Args:
+        name: the account's name, `local:<system user>` on an embedded store, or `system:<process>` for the worker.
+        origin: where the request came from, such as `cli`, `app` or `worker`, with its request id.
+        scopes: what an API token is limited to; None is no limit.
+    """
+
+    name: str
+    roles: frozenset[Role]
+    origin: str
+    scopes: frozenset[Permission] | None = None
+
+    @property
+    def permissions(self) -> frozenset[Permission]:
+        """Everything this actor may do."""
+        granted = frozenset[Permission]().union(*(PERMISSIONS[role] for role in self.roles))
+        return granted if self.scopes is None else granted & self.scopes

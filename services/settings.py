@@ -1,0 +1,106 @@
+"""Settings: the only reader of the environment and of `gatehouse.yaml` in the home.
+
+The environment wins over the file, the file over the default. `Settings.sources` says which of them gave each value.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from services.errors import InvalidInput
+
+_ENVIRONMENT = {
+    "home": "GATEHOUSE_HOME",
+    "store_url": "GATEHOUSE_STORE_URL",
+    "queue_url": "GATEHOUSE_QUEUE_URL",
+    "shadow_engine": "GATEHOUSE_SHADOW_ENGINE",
+    "token": "GATEHOUSE_TOKEN",
+    "tracking_uri": "MLFLOW_TRACKING_URI",
+    "tracking_token": "MLFLOW_TRACKING_TOKEN",
+    "prometheus_url": "PROMETHEUS_URL",
+    "registry_database_url": "GATEHOUSE_REGISTRY_DATABASE_URL",
+    "port": "PORT",
+    "legacy_stages": "GATEHOUSE_LEGACY_STAGES",
+    "sync_seconds": "GATEHOUSE_SYNC_SECONDS",
+    "webhook_url": "GATEHOUSE_WEBHOOK_URL",
+    "webhook_secret": "GATEHOUSE_WEBHOOK_SECRET",
+    "webhook_hosts": "GATEHOUSE_WEBHOOK_HOSTS",
+}
+
+
+class Settings(BaseModel):
+    """What one installation is told from outside."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Path(".gatehouse")
+    store_url: str = Field(default="", description="empty: SQLite in the home")
+    queue_url: str = Field(default="", description="empty: SQLite in the home")
+    shadow_engine: Literal["duckdb", "spark"] = "duckdb"
+    token: SecretStr | None = None
+    tracking_uri: str = ""
+    tracking_token: SecretStr | None = None
+    prometheus_url: str = ""
+    registry_database_url: str = Field(default="", description="where MLflow's own database may be read directly")
+    port: int = Field(default=8501, ge=1, le=65535)
+    legacy_stages: bool = Field(default=True, description="also move MLflow's legacy stage")
+    sync_seconds: float = Field(default=15, gt=0)
+    webhook_url: str = ""
+    webhook_secret: SecretStr | None = None
+    webhook_hosts: tuple[str, ...] = Field(default=(), description="hosts that webhooks may be sent to, besides public")
+    sources: Mapping[str, str] = Field(default_factory=dict)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the store is this installation's own SQLite file rather than a shared database."""
+        return self.store_url.startswith("sqlite")
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+    """Read the settings of this process.
+
+    Raises:
+        InvalidInput: `gatehouse.yaml` cannot be read, or a value is not what its setting takes.
+    """
+    environ = os.environ if environ is None else environ
+    given = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
+    sources = {field: f"environment {_ENVIRONMENT[field]}" for field in given}
+    home = Path(overrides.get("home") or given.get("home") or ".gatehouse").expanduser().absolute()
+    from_file = _read_file(home / "gatehouse.yaml")
+    sources = {**{field: str(home / "gatehouse.yaml") for field in from_file}, **sources}
+    values: dict[str, Any] = {**from_file, **given, **overrides, "home": home}
+    if isinstance(values.get("webhook_hosts"), str):
+        values["webhook_hosts"] = tuple(host.strip() for host in values["webhook_hosts"].split(",") if host.strip())
+    values.setdefault("store_url", f"sqlite:///{home / 'gatehouse.db'}")
+    values.setdefault("queue_url", f"sqlite:///{home / 'jobs.db'}")
+    try:
+        return Settings(**values, sources=sources)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(
+            f"The setting {_ENVIRONMENT.get(field, field)} is not usable: {first['msg']}.",
+            next_step="Correct it in the environment or in gatehouse.yaml; `gatehouse doctor` lists all settings.",
+        ) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.", next_step="Check its permissions.") from error
+    try:
+        values = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise InvalidInput(f"{path} is not valid YAML.", next_step="Correct the file or remove it.") from error
+    if not isinstance(values, dict):
+        raise InvalidInput(f"{path} is not a mapping of settings.", next_step="Write one `name: value` a line.")
+    return {str(name): value for name, value in values.items()}

