@@ -74,7 +74,9 @@ class RegistryReader(Protocol):
 class Registry(RegistryReader, Protocol):
     """Reading and writing. Every write is idempotent but `create_version`."""
 
-    def create_model(self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None) -> RegisteredModel:
+    def create_model(
+        self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None
+    ) -> RegisteredModel:
         """Register a name, or return the model that has it."""
 
     def create_version(

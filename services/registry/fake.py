@@ -1,0 +1,367 @@
+"""A registry in memory, for tests and for trying things out: it behaves as FACTS say MLflow does.
+
+Versions count on after a deletion and begin again after a re-creation; a deleted version takes its aliases with it;
+tags and aliases move no timestamp; times have milliseconds. The contract suite holds it to the real server.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from services.clock import Clock, utc_now
+from services.errors import InvalidInput, NotFound
+from services.registry.digest import digest_folder
+from services.registry.faults import Faults
+from services.registry.names import check_model_name, quoted
+from services.registry.values import ArtifactFile, Dataset, ModelVersion, RegisteredModel, Run, Stage
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def _call(method: Method) -> Method:
+    """Count a call of the port, and let the faults that a test has planned happen first."""
+
+    @functools.wraps(method)
+    def counted(self: FakeRegistry, *args: Any, **kwargs: Any) -> Any:
+        self.faults.before(method.__name__)
+        with self._lock:
+            return method(self, *args, **kwargs)
+
+    return cast("Method", counted)
+
+
+class FakeRegistry:
+    """The port in memory; `faults` plans failures and delays, `add_*` and `remove_*` do what others do to it."""
+
+    def __init__(self, *, clock: Clock = utc_now, sleep: Callable[[float], None] = time.sleep) -> None:
+        self.faults = Faults(sleep=sleep)
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._models: dict[str, RegisteredModel] = {}
+        self._versions: dict[str, dict[int, ModelVersion]] = {}
+        self._last_version: dict[str, int] = {}
+        self._runs: dict[str, Run] = {}
+        self._files: dict[str, dict[str, bytes]] = {}
+        self._logged_metrics: dict[str, Mapping[str, float]] = {}
+
+    # What tests build with.
+
+    def add_run(
+        self,
+        run_id: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        datasets: Sequence[Dataset] = (),
+        **values: Any,
+    ) -> Run:
+        """Log a run; further keywords are fields of `Run`."""
+        run = Run(run_id=run_id, metrics=dict(metrics or {}), datasets=tuple(datasets), **values)
+        self._runs[run_id] = run
+        self._files[f"runs:/{run_id}"] = dict(files or {})
+        return run
+
+    def add_logged_model(
+        self, model_id: str, *, files: Mapping[str, bytes] | None = None, metrics: Mapping[str, float] | None = None
+    ) -> str:
+        """Log a model folder and return its source, `models:/m-…`."""
+        self._files[f"models:/{model_id}"] = dict(files or {})
+        self._logged_metrics[model_id] = dict(metrics or {})
+        return f"models:/{model_id}"
+
+    def add_version(
+        self,
+        name: str,
+        *,
+        metrics: Mapping[str, float] | None = None,
+        files: Mapping[str, bytes] | None = None,
+        mlmodel: str = "",
+        run_id: str | None = None,
+        author: str = "ada",
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+        aliases: Sequence[str] = (),
+        stage: Stage = Stage.NONE,
+    ) -> ModelVersion:
+        """Register a version with its own logged model (and run), creating the model where it is missing."""
+        number = self._last_version.get(name, 0) + 1
+        slug = hashlib.sha256(f"{name}/{number}/{len(self._files)}".encode()).hexdigest()[:32]
+        run_id = run_id or self.add_run(f"r{slug[:31]}", author=author, experiment_id="1").run_id
+        content = dict(files or {})
+        if mlmodel:
+            content["MLmodel"] = mlmodel.encode()
+        source = self.add_logged_model(f"m-{slug}", files=content, metrics=metrics)
+        if name not in self._models:
+            self.create_model(name)
+        version = self.create_version(name, source=source, run_id=run_id, description=description, tags=tags)
+        self._versions[name][version.version] = dataclasses.replace(version, author=author, stage=stage)
+        for alias in aliases:
+            self.set_alias(name, alias, version.version)
+        return self.get_version(name, version.version)
+
+    def remove_version(self, name: str, version: int) -> None:
+        """Delete a version as somebody else would: its aliases go with it."""
+        self._version(name, version)
+        del self._versions[name][version]
+        model = self._models[name]
+        aliases = {alias: target for alias, target in model.aliases.items() if target != version}
+        self._models[name] = dataclasses.replace(model, aliases=aliases, updated_at=self._now())
+
+    def remove_model(self, name: str) -> None:
+        """Delete a model and every version of it; the name is free again and counts from 1."""
+        self._model(name)
+        del self._models[name], self._versions[name], self._last_version[name]
+
+    def remove_files(self, version: ModelVersion) -> None:
+        """Lose a version's artifacts, which leaves its record as it was."""
+        self._files.pop(self._folder(version), None)
+
+    def put_file(self, version: ModelVersion, path: str, content: bytes) -> None:
+        """Write into a version's model folder, as somebody with access to the artifact store can."""
+        self._files.setdefault(self._folder(version), {})[path] = content
+
+    # The port: reading.
+
+    @_call
+    def ping(self) -> str:
+        """Return a version that no MLflow has."""
+        return "0.0.0"
+
+    @_call
+    def list_models(self) -> Iterator[RegisteredModel]:
+        """Yield every registered model by name."""
+        return iter([self._models[name] for name in sorted(self._models)])
+
+    @_call
+    def list_versions(self, names: Sequence[str] | None = None) -> Iterator[ModelVersion]:
+        """Yield the versions of the named models (or all), by name and version."""
+        wanted = sorted(set(self._versions if names is None else names) & set(self._versions))
+        return iter([self._versions[name][number] for name in wanted for number in sorted(self._versions[name])])
+
+    @_call
+    def list_newest_versions(self, since: datetime) -> Sequence[ModelVersion]:
+        """Return versions whose record changed at or after `since`, newest first."""
+        found = [
+            version for held in self._versions.values() for version in held.values() if version.updated_at >= since
+        ]
+        return sorted(found, key=lambda version: (version.updated_at, version.name, version.version), reverse=True)
+
+    @_call
+    def get_model(self, name: str) -> RegisteredModel:
+        """Return one model."""
+        return self._model(name)
+
+    @_call
+    def get_version(self, name: str, version: int) -> ModelVersion:
+        """Return one version, aliases filled."""
+        found = self._version(name, version)
+        aliases = (alias for alias, target in self._models[name].aliases.items() if target == version)
+        return dataclasses.replace(found, aliases=tuple(sorted(aliases)))
+
+    @_call
+    def find_alias(self, name: str, alias: str) -> int | None:
+        """Return the version an alias points at, or None."""
+        return self._model(name).aliases.get(alias)
+
+    @_call
+    def get_run(self, run_id: str) -> Run:
+        """Return one run."""
+        if run_id not in self._runs:
+            raise NotFound(f"The run {quoted(run_id)} does not exist.", next_step="Check the run's id in MLflow.")
+        return self._runs[run_id]
+
+    @_call
+    def list_runs(self, run_ids: Sequence[str]) -> Sequence[Run]:
+        """Return those of the runs that exist."""
+        return [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
+
+    @_call
+    def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
+        """Return the metrics of the version's run and logged model."""
+        run = self._runs.get(version.run_id or "")
+        return {**(run.metrics if run else {}), **self._logged_metrics.get(version.model_id or "", {})}
+
+    @_call
+    def read_file(self, version: ModelVersion, path: str, *, max_bytes: int) -> bytes:
+        """Return one file of the version's model folder."""
+        return self._read(self._folder(version), path, max_bytes)
+
+    @_call
+    def list_files(self, version: ModelVersion) -> Sequence[ArtifactFile]:
+        """Return every file of the version's model folder, by path."""
+        return self._list(self._folder(version))
+
+    @_call
+    def read_run_file(self, run_id: str, path: str, *, max_bytes: int) -> bytes:
+        """Return one artifact of a run."""
+        return self._read(f"runs:/{run_id}", path, max_bytes)
+
+    @_call
+    def list_run_files(self, run_id: str) -> Sequence[ArtifactFile]:
+        """Return every artifact of a run, by path."""
+        return self._list(f"runs:/{run_id}")
+
+    @_call
+    def download(self, version: ModelVersion, folder: Path) -> Path:
+        """Copy the version's model folder into `folder` and return where it is."""
+        target = folder / "model"
+        for path, content in self._content(self._folder(version)).items():
+            (target / path).parent.mkdir(parents=True, exist_ok=True)
+            (target / path).write_bytes(content)
+        return target
+
+    @_call
+    def get_artifact_digest(self, version: ModelVersion) -> str:
+        """Return `sha256:…` over the names and bytes of the version's model folder."""
+        files = self._content(self._folder(version))
+        return digest_folder({path: hashlib.sha256(content).digest() for path, content in files.items()})
+
+    # The port: writing.
+
+    @_call
+    def create_model(
+        self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None
+    ) -> RegisteredModel:
+        """Register a name, or return the model that has it."""
+        check_model_name(name)
+        if name not in self._models:
+            now = self._now()
+            self._models[name] = RegisteredModel(
+                name=name, created_at=now, updated_at=now, description=description, tags=dict(tags or {})
+            )
+            self._versions[name], self._last_version[name] = {}, 0
+        return self._models[name]
+
+    @_call
+    def create_version(
+        self, name: str, *, source: str, run_id: str | None, description: str, tags: Mapping[str, str] | None = None
+    ) -> ModelVersion:
+        """Add a version to a model."""
+        model, now = self._model(name), self._now()
+        number = self._last_version[name] = self._last_version[name] + 1
+        folder = self._follow(source)
+        model_id = folder.removeprefix("models:/") if folder.startswith("models:/m-") else None
+        created = ModelVersion(
+            name=name,
+            version=number,
+            created_at=now,
+            updated_at=now,
+            description=description,
+            source=source,
+            run_id=run_id,
+            model_id=model_id,
+            tags=dict(tags or {}),
+        )
+        self._versions[name][number] = created
+        self._models[name] = dataclasses.replace(model, updated_at=now)
+        return created
+
+    @_call
+    def set_alias(self, name: str, alias: str, version: int) -> None:
+        """Point an alias at a version."""
+        self._version(name, version)
+        model = self._models[name]
+        self._models[name] = dataclasses.replace(model, aliases={**model.aliases, alias: version})
+
+    @_call
+    def delete_alias(self, name: str, alias: str) -> None:
+        """Remove an alias; absent is fine."""
+        model = self._model(name)
+        aliases = {held: target for held, target in model.aliases.items() if held != alias}
+        self._models[name] = dataclasses.replace(model, aliases=aliases)
+
+    @_call
+    def set_stage(self, name: str, version: int, stage: Stage) -> None:
+        """Move a version to a stage."""
+        now = self._now()
+        self._versions[name][version] = dataclasses.replace(self._version(name, version), stage=stage, updated_at=now)
+        self._models[name] = dataclasses.replace(self._models[name], updated_at=now)
+
+    @_call
+    def set_version_tag(self, name: str, version: int, key: str, value: str) -> None:
+        """Write a tag on a version."""
+        found = self._version(name, version)
+        self._versions[name][version] = dataclasses.replace(found, tags={**found.tags, key: value})
+
+    @_call
+    def delete_version_tag(self, name: str, version: int, key: str) -> None:
+        """Remove a tag; absent is fine."""
+        found = self._version(name, version)
+        tags = {held: value for held, value in found.tags.items() if held != key}
+        self._versions[name][version] = dataclasses.replace(found, tags=tags)
+
+    @_call
+    def set_model_tag(self, name: str, key: str, value: str) -> None:
+        """Write a tag on a model."""
+        model = self._model(name)
+        self._models[name] = dataclasses.replace(model, tags={**model.tags, key: value})
+
+    @_call
+    def set_version_description(self, name: str, version: int, description: str) -> None:
+        """Replace a version's description."""
+        found = self._version(name, version)
+        changed = dataclasses.replace(found, description=description, updated_at=self._now())
+        self._versions[name][version] = changed
+
+    # Inside.
+
+    def _now(self) -> datetime:
+        moment = self._clock()
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def _model(self, name: str) -> RegisteredModel:
+        if name not in self._models:
+            raise NotFound(
+                f"The model {quoted(name)} is not in the registry.",
+                next_step="See the names with `gatehouse models list`.",
+            )
+        return self._models[name]
+
+    def _version(self, name: str, version: int) -> ModelVersion:
+        self._model(name)
+        if version not in self._versions[name]:
+            raise NotFound(
+                f"{quoted(name)} has no version {version}.",
+                next_step=f"See its versions with `gatehouse models show {name}`.",
+            )
+        return self._versions[name][version]
+
+    def _follow(self, source: str) -> str:
+        name, _, number = source.removeprefix("models:/").rpartition("/")
+        found = self._versions.get(name, {}).get(int(number)) if number.isdigit() else None
+        return self._follow(found.source) if found else source
+
+    def _folder(self, version: ModelVersion) -> str:
+        return self._follow(version.source)
+
+    def _content(self, folder: str) -> Mapping[str, bytes]:
+        if not self._files.get(folder):
+            raise NotFound(
+                f"The files of {quoted(folder)} are gone.", next_step="Restore them in the registry's artifact store."
+            )
+        return self._files[folder]
+
+    def _list(self, folder: str) -> Sequence[ArtifactFile]:
+        files = self._content(folder) if folder.startswith("models:/") else self._files.get(folder, {})
+        return [ArtifactFile(path=path, size_bytes=len(files[path])) for path in sorted(files)]
+
+    def _read(self, folder: str, path: str, max_bytes: int) -> bytes:
+        content = self._files.get(folder, {}).get(path)
+        if content is None:
+            raise NotFound(
+                f"The file {quoted(path)} of {quoted(folder)} is gone.",
+                next_step="Restore it in the registry's artifact store.",
+            )
+        if len(content) > max_bytes:
+            raise InvalidInput(
+                f"The file {quoted(path)} is larger than {max_bytes} bytes.", next_step="Look at it in MLflow itself."
+            )
+        return content
