@@ -1,0 +1,223 @@
+"""The Merkle tree of the log, as pure mathematics over hashes: RFC 6962 section 2.1 and RFC 9162 section 2.1.
+
+A leaf hashes as SHA-256(0x00 ‖ leaf), an inner node as SHA-256(0x01 ‖ left ‖ right), the empty tree as SHA-256("").
+A complete subtree is named by (level, index): it covers the leaves [index · 2^level, (index + 1) · 2^level). Proving
+needs a reader of such subtree hashes; checking needs nothing but the proof.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+
+HASH_BYTES = 32
+EMPTY_ROOT = sha256(b"").digest()
+
+SubtreeReader = Callable[[int, int], bytes]
+"""Returns the hash of the complete subtree (level, index)."""
+
+
+def leaf_hash(leaf: bytes) -> bytes:
+    """Return the hash of one leaf."""
+    return sha256(b"\x00" + leaf).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Return the hash of the node above two subtrees."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Subtree:
+    """The hash of one complete subtree."""
+
+    level: int
+    index: int
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactRange:
+    """What is needed of a tree to append to it: its size, and the roots of its complete subtrees, largest first.
+
+    >>> tree = CompactRange.empty()
+    >>> tree, _ = tree.append(leaf_hash(b"a"))
+    >>> tree.root == leaf_hash(b"a")
+    True
+    """
+
+    size: int
+    peaks: tuple[bytes, ...]
+
+    @classmethod
+    def empty(cls) -> CompactRange:
+        """Return the tree without leaves."""
+        return cls(size=0, peaks=())
+
+    @classmethod
+    def unpack(cls, size: int, frontier: bytes) -> CompactRange:
+        """Read what `frontier` wrote.
+
+        Raises:
+            ValueError: there are not as many hashes as a tree of `size` leaves has peaks.
+        """
+        if len(frontier) != HASH_BYTES * size.bit_count():
+            raise ValueError(
+                f"a tree of {size} leaves has {size.bit_count()} peaks, not {len(frontier) / HASH_BYTES:g}"
+            )
+        starts = range(0, len(frontier), HASH_BYTES)
+        return cls(size=size, peaks=tuple(frontier[start : start + HASH_BYTES] for start in starts))
+
+    @property
+    def frontier(self) -> bytes:
+        """The peaks, one after the other."""
+        return b"".join(self.peaks)
+
+    @property
+    def root(self) -> bytes:
+        """The root hash of the tree."""
+        return _fold(self.peaks)
+
+    def append(self, leaf: bytes) -> tuple[CompactRange, tuple[Subtree, ...]]:
+        """Return the tree with the leaf hash `leaf` added, and the subtrees of level 1 and up that it completes."""
+        peaks = [*self.peaks, leaf]
+        completed: list[Subtree] = []
+        level, index = 0, self.size
+        while index & 1:
+            right = peaks.pop()
+            peaks[-1] = node_hash(peaks[-1], right)
+            level, index = level + 1, index >> 1
+            completed.append(Subtree(level=level, index=index, hash=peaks[-1]))
+        return CompactRange(size=self.size + 1, peaks=tuple(peaks)), tuple(completed)
+
+
+def compute_root(size: int, read: SubtreeReader) -> bytes:
+    """Return the root of the first `size` leaves."""
+    return _hash_range(0, size, read) if size else EMPTY_ROOT
+
+
+def prove_inclusion(index: int, size: int, read: SubtreeReader) -> tuple[bytes, ...]:
+    """Return the path that shows leaf `index` to be in the tree of `size` leaves, from the leaf upward.
+
+    Raises:
+        ValueError: there is no such leaf in a tree of that size.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"a tree of {size} leaves has no leaf {index}")
+    path: list[bytes] = []
+    start, end = 0, size
+    while end - start > 1:
+        middle = start + _split(end - start)
+        if index < middle:
+            path.append(_hash_range(middle, end, read))
+            end = middle
+        else:
+            path.append(_hash_range(start, middle, read))
+            start = middle
+    return tuple(reversed(path))
+
+
+def check_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], root: bytes) -> None:
+    """Check that a path shows the leaf hash `leaf` at `index` in the tree of `size` leaves with that root.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not 0 <= index < size:
+        raise ValueError(f"a tree of {size} leaves has no leaf {index}")
+    found, node, last = leaf, index, size - 1
+    for sibling in path:
+        if last == 0:
+            raise ValueError(f"the path of leaf {index} is longer than a tree of {size} leaves is high")
+        if node & 1 or node == last:
+            found = node_hash(sibling, found)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            found = node_hash(found, sibling)
+        node, last = node >> 1, last >> 1
+    if last or found != root:
+        raise ValueError(f"the path of leaf {index} does not lead to the root of {size} leaves")
+
+
+def prove_consistency(old: int, new: int, read: SubtreeReader) -> tuple[bytes, ...]:
+    """Return the proof that the tree of `new` leaves begins with the tree of `old` leaves.
+
+    Raises:
+        ValueError: `old` is not between 0 and `new`.
+    """
+    if not 0 <= old <= new:
+        raise ValueError(f"a tree of {new} leaves cannot begin with one of {old}")
+    if old in {0, new}:
+        return ()
+    path: list[bytes] = []
+    start, end = 0, new
+    while end != old:
+        middle = start + _split(end - start)
+        if old <= middle:
+            path.append(_hash_range(middle, end, read))
+            end = middle
+        else:
+            path.append(_hash_range(start, middle, read))
+            start = middle
+    if start:
+        path.append(_hash_range(start, end, read))
+    return tuple(reversed(path))
+
+
+def check_consistency(old: int, new: int, path: Sequence[bytes], old_root: bytes, new_root: bytes) -> None:
+    """Check that a proof shows the tree of `new` leaves to begin with that of `old` leaves.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if not 0 <= old <= new:
+        raise ValueError(f"a tree of {new} leaves cannot begin with one of {old}")
+    if old in {0, new}:
+        if path or (old == new and old_root != new_root) or (old == 0 and old_root != EMPTY_ROOT):
+            raise ValueError(f"the trees of {old} and {new} leaves are not consistent")
+        return
+    rest = list(path) if old & (old - 1) else [old_root, *path]
+    if not rest:
+        raise ValueError(f"the proof from {old} to {new} leaves is empty")
+    node, last = old - 1, new - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    before = after = rest[0]
+    for sibling in rest[1:]:
+        if last == 0:
+            raise ValueError(f"the proof from {old} to {new} leaves is too long")
+        if node & 1 or node == last:
+            before, after = node_hash(sibling, before), node_hash(sibling, after)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            after = node_hash(after, sibling)
+        node, last = node >> 1, last >> 1
+    if last or before != old_root or after != new_root:
+        raise ValueError(f"the proof from {old} to {new} leaves does not lead to both roots")
+
+
+def _split(count: int) -> int:
+    """Return the largest power of two smaller than `count`."""
+    return 1 << ((count - 1).bit_length() - 1)
+
+
+def _hash_range(start: int, end: int, read: SubtreeReader) -> bytes:
+    """Return the hash over leaves [start, end), where `start` is a multiple of the power of two that covers them."""
+    peaks: list[bytes] = []
+    while start < end:
+        level = (end - start).bit_length() - 1
+        peaks.append(read(level, start >> level))
+        start += 1 << level
+    return _fold(tuple(peaks))
+
+
+def _fold(peaks: tuple[bytes, ...]) -> bytes:
+    if not peaks:
+        return EMPTY_ROOT
+    root = peaks[-1]
+    for peak in reversed(peaks[:-1]):
+        root = node_hash(peak, root)
+    return root
