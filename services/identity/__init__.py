@@ -1,1 +1,6 @@
 """Who may do what: actors, roles, permissions, local accounts, sessions and API tokens."""
+
+from services.identity.actors import Actor, Permission, Role, roles_that_grant, system_actor
+from services.identity.identity import Identity
+
+__all__ = ["Actor", "Identity", "Permission", "Role", "roles_that_grant", "system_actor"]

@@ -45,7 +45,7 @@ class Permission(StrEnum):
     MANAGE_SETTINGS = "manage_settings"
 
 
-_LOOKING = {Permission.READ_MODEL, Permission.READ_METRICS, Permission.READ_PRODUCTION_MODEL}
+_LOOKING = frozenset({Permission.READ_MODEL, Permission.READ_METRICS, Permission.READ_PRODUCTION_MODEL})
 _BUILDING = {
     Permission.WRITE_MODEL,
     Permission.REGISTER_MODEL,
@@ -112,3 +112,33 @@ class Actor:
         """Everything this actor may do."""
         granted = frozenset[Permission]().union(*(PERMISSIONS[role] for role in self.roles))
         return granted if self.scopes is None else granted & self.scopes
+
+
+def roles_that_grant(permission: Permission) -> list[Role]:
+    """Return the roles that hold a permission, in the order of `Role`.
+
+    >>> [str(role) for role in roles_that_grant(Permission.EXPORT_AUDIT)]
+    ['compliance_reviewer']
+    """
+    return [role for role in Role if permission in PERMISSIONS[role]]
+
+
+def system_actor(process: str) -> Actor:
+    """Return the actor of a process of ours that goes on with what people decided, such as `worker`.
+
+    It looks, records and drives on; it requests, approves, waives and manages nothing.
+    """
+    return Actor(
+        name=f"system:{process}",
+        roles=frozenset({Role.ML_ENGINEER, Role.RELEASE_MANAGER}),
+        origin=process,
+        scopes=_LOOKING
+        | {
+            Permission.WRITE_MODEL,
+            Permission.REGISTER_MODEL,
+            Permission.RUN_GATES,
+            Permission.ARCHIVE_MODEL,
+            Permission.ROLL_BACK,
+            Permission.READ_AUDIT,
+        },
+    )
