@@ -70,9 +70,7 @@ def mlflow_server(folder: Path, *, port: int | None = None, extra: Sequence[str]
         *extra,
     ]
     environ = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with running(
-        command, is_ready=lambda: answers(f"{url}/health"), log=folder / "mlflow.log", environ=environ
-    ):
+    with running(command, is_ready=lambda: answers(f"{url}/health"), log=folder / "mlflow.log", environ=environ):
         yield url
 
 

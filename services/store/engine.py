@@ -52,13 +52,16 @@ def open_engine(url: str) -> Engine:
 def sqlite_driver() -> ModuleType:
     """Return the SQLite module with the newer library."""
     if pysqlite3 is not None and pysqlite3.sqlite_version_info > sqlite3.sqlite_version_info:
-        return pysqlite3
+        driver: ModuleType = pysqlite3
+        return driver
     return sqlite3
 
 
 def _open_sqlite(url: str) -> Engine:
     driver = sqlite_driver()
-    engine = create_engine(url, module=driver, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False})
+    engine = create_engine(
+        url, module=driver, connect_args={"timeout": BUSY_TIMEOUT_MS / 1000, "check_same_thread": False}
+    )
     checkpoint_pages = 1000 if driver.sqlite_version_info >= SAFE_WAL else 0
 
     @event.listens_for(engine, "connect")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, insert, select
 
@@ -35,9 +37,14 @@ def test_what_is_committed_stays(any_store: Store) -> None:
 
 def test_an_error_in_the_block_rolls_back(any_store: Store) -> None:
     create_notes(any_store)
-    with pytest.raises(ZeroDivisionError), any_store.write() as unit:
-        unit.connection.execute(insert(NOTES).values(id=1))
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with any_store.write() as unit:
+            unit.connection.execute(insert(NOTES).values(id=1))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert count_notes(any_store) == 0
 
 
@@ -57,7 +64,7 @@ def test_a_second_writer_in_one_thread_is_refused_rather_than_hanging(any_store:
         pass
 
 
-def test_a_corrupt_file_is_unreachable_with_a_next_step(tmp_path) -> None:
+def test_a_corrupt_file_is_unreachable_with_a_next_step(tmp_path: Path) -> None:
     (tmp_path / "bad.db").write_bytes(b"not a database at all, " * 100)
     with pytest.raises(Unreachable, match="not a database"), open_store(f"sqlite:///{tmp_path / 'bad.db'}").read():
         pass

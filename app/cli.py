@@ -1,0 +1,110 @@
+"""The `gatehouse` command: groups are loaded when named, so that a command imports only what it needs.
+
+Exit codes and JSON are the public interface (README, Commands). Every failure prints one sentence naming what was wrong
+and one saying what to do next; with `--json` it is one document on stdout.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+
+import click
+from services.logs import report_bug
+
+from services.errors import GatehouseError
+
+_COMMANDS = {
+    "up": "app.commands.processes",
+    "worker": "app.commands.processes",
+    "doctor": "app.commands.processes",
+    "demo": "app.commands.processes",
+    "sync": "app.commands.registry",
+    "names": "app.commands.registry",
+    "models": "app.commands.registry",
+    "register": "app.commands.registry",
+    "drift": "app.commands.registry",
+    "signature": "app.commands.signature",
+    "gates": "app.commands.gates",
+    "promotions": "app.commands.changes",
+    "changes": "app.commands.changes",
+    "pins": "app.commands.deployments",
+    "rollback": "app.commands.deployments",
+    "ramp": "app.commands.deployments",
+    "serve": "app.commands.deployments",
+    "policy": "app.commands.policy",
+    "shadow": "app.commands.shadow",
+    "lineage": "app.commands.lineage",
+    "story": "app.commands.lineage",
+    "deprecate": "app.commands.lineage",
+    "migrate": "app.commands.lineage",
+    "audit": "app.commands.audit",
+    "backup": "app.commands.audit",
+    "users": "app.commands.people",
+    "tokens": "app.commands.people",
+}
+
+
+class _LazyGroup(click.Group):
+    """A group whose commands live in the modules of `_COMMANDS`, each as an attribute named `NAME_command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(_COMMANDS[cmd_name]), f"{cmd_name}_command")
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gatehouse")
+def group() -> None:
+    """Release governance for the MLflow model registry."""
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run one command and end the process with its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    as_json = "--json" in arguments
+    try:
+        code = group.main(arguments, prog_name="gatehouse", standalone_mode=False)
+    except GatehouseError as error:
+        code = _fail(error.kind, error.message, error.next_step, error.exit_code, as_json=as_json)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = 2
+    except click.ClickException as error:
+        code = _fail("invalid_input", error.format_message(), "Run the command with --help.", 2, as_json=as_json)
+    except (click.Abort, KeyboardInterrupt):
+        code = _fail("interrupted", "The command was interrupted.", "Run it again when ready.", 130, as_json=as_json)
+    except BrokenPipeError:
+        # The reader of our output has gone, as `head` does: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a bug shows as a bug, not as a trace
+        reference = report_bug(error)
+        code = _fail(
+            "bug",
+            f"Something went wrong inside Gatehouse (reference {reference}).",
+            "Report it with this reference; the log on stderr or in the home's log has the details.",
+            2,
+            as_json=as_json,
+        )
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(kind: str, message: str, next_step: str, code: int, *, as_json: bool) -> int:
+    if as_json:
+        click.echo(json.dumps({"error": {"kind": kind, "message": message, "next_step": next_step}}))
+    else:
+        click.echo(f"{message}\n{next_step}", err=True)
+    return code
+
+
+if __name__ == "__main__":
+    main()

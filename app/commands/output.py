@@ -1,0 +1,47 @@
+"""What every command shares: the `--json` switch, the facade, and printing an answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import click
+
+from app.facade import Gatehouse
+from services.identity.actors import Actor
+from services.settings import load_settings
+from services.untrusted.escape import visible
+
+json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON document."
+)
+
+
+@cache
+def current_gatehouse() -> Gatehouse:
+    """Return the facade over this process's settings."""
+    return Gatehouse(load_settings())
+
+
+def current_actor() -> Actor:
+    """Return who acts: the holder of GATEHOUSE_TOKEN, or the local admin of an embedded store."""
+    return current_gatehouse().actor_of_environment(origin="cli")
+
+
+def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], is_yes: bool = True) -> int:
+    """Print one answer, as JSON or as lines, and return the exit code it stands for."""
+    if as_json:
+        click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+    else:
+        for line in lines:
+            click.echo(line)
+    return 0 if is_yes else 1
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """Return lines of left-aligned columns; control characters from the registry are made visible."""
+    cells = [list(header), *([visible("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

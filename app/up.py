@@ -1,0 +1,234 @@
+"""Start what is missing (MLflow server, worker, app), wait until each is healthy, and end all together.
+
+One that ends takes the others with it; so do Ctrl-C, SIGTERM and the death of this process itself, so that nothing is
+left behind.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from services.errors import Conflict, Unavailable
+from services.settings import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+LOOPBACK = "127.0.0.1"
+HEARTBEAT_SECONDS = 2.0
+_START_SECONDS = 90.0
+_STOP_SECONDS = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One process to keep running.
+
+    Args:
+        is_healthy: answers whether it serves by now.
+    """
+
+    name: str
+    command: Sequence[str]
+    is_healthy: Callable[[], bool]
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class Supervisor:
+    """Runs programs, each in a process group of its own, with its output in a log of the home."""
+
+    def __init__(self, home: Path) -> None:
+        self._logs = home / "logs"
+        self._logs.mkdir(parents=True, exist_ok=True)
+        self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
+
+    def start(self, program: Program) -> None:
+        """Start a program and wait until it is healthy.
+
+        Raises:
+            Unavailable: it ended, or did not become healthy in time.
+        """
+        with (self._logs / f"{program.name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                program.command,
+                cwd=ROOT,
+                env={**os.environ, **program.environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - we start no threads
+            )
+        self._running.append((program, process))
+        deadline = time.monotonic() + _START_SECONDS
+        while not program.is_healthy():
+            if process.poll() is not None:
+                raise self._failure(program, f"ended with exit code {process.returncode} while it started")
+            if time.monotonic() > deadline:
+                raise self._failure(program, f"did not answer within {_START_SECONDS:.0f} seconds")
+            time.sleep(0.1)
+
+    def wait(self) -> None:
+        """Return when asked to stop.
+
+        Raises:
+            Unavailable: one of the programs ended by itself.
+        """
+        while True:
+            for program, process in self._running:
+                if process.poll() is not None:
+                    raise self._failure(program, f"ended with exit code {process.returncode}")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """End every program, the last started first, and whatever they started."""
+        for _, process in reversed(self._running):
+            _signal_group(process, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP_SECONDS
+        for _, process in self._running:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+            # What the program itself started may outlive it: the group is ended as a whole.
+            _signal_group(process, signal.SIGKILL)
+            process.wait()
+        self._running.clear()
+
+    def _failure(self, program: Program, what: str) -> Unavailable:
+        return Unavailable(
+            f"The {program.name} {what}.", next_step=f"Its log says why: {self._logs / (program.name + '.log')}."
+        )
+
+
+@contextmanager
+def supervised(settings: Settings) -> Iterator[Supervisor]:
+    """Hold the home for one `up` at a time, and end everything when the block is left by whichever way.
+
+    Raises:
+        Conflict: another `gatehouse up` runs on this home.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        lock = stack.enter_context((settings.home / "up.lock").open("a"))
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"Gatehouse is running on {settings.home} already.",
+                next_step="Stop that one, or give this one a home of its own with GATEHOUSE_HOME.",
+            ) from error
+        supervisor = Supervisor(settings.home)
+        stack.callback(supervisor.stop)
+        previous = signal.signal(signal.SIGTERM, _interrupt)
+        stack.callback(signal.signal, signal.SIGTERM, previous)
+        yield supervisor
+
+
+def check_port(port: int, what: str) -> None:
+    """Refuse a port that something listens on.
+
+    Raises:
+        Conflict: it is in use.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError as error:
+            raise Conflict(
+                f"Port {port}, meant for the {what}, is in use.", next_step="Choose another with PORT=… and try again."
+            ) from error
+
+
+def mlflow_program(settings: Settings) -> tuple[Program, Mapping[str, str]]:
+    """Return an MLflow server on loopback behind the guard, and the settings that reach it."""
+    port = settings.port + 1
+    check_port(port, "MLflow server")
+    folder = settings.home / "mlflow"
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://{LOOPBACK}:{port}"
+    token = _service_token(settings.home)
+    command = [
+        *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
+        *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
+        *("--artifacts-destination", str(folder / "artifacts")),
+        *("--app-name", "gatehouse"),
+    ]
+    environ = {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "GATEHOUSE_GUARD_TOKEN": token,
+    }
+    reach = {
+        "MLFLOW_TRACKING_URI": url,
+        "MLFLOW_TRACKING_TOKEN": token,
+        "GATEHOUSE_REGISTRY_DATABASE_URL": f"sqlite:///{folder / 'mlflow.db'}",
+    }
+    is_healthy = lambda: answers(f"{url}/health")  # noqa: E731 - a closure over the address
+    return Program(name="MLflow server", command=command, is_healthy=is_healthy, environ=environ), reach
+
+
+def worker_program(settings: Settings, environ: Mapping[str, str]) -> Program:
+    """Return the worker, healthy once its heart beats."""
+    heartbeat = settings.home / "worker.heartbeat"
+    heartbeat.unlink(missing_ok=True)
+    return Program(
+        name="worker",
+        command=[sys.executable, "-m", "app.cli", "worker"],
+        is_healthy=heartbeat.exists,
+        environ=environ,
+    )
+
+
+def app_program(settings: Settings, environ: Mapping[str, str]) -> Program:
+    """Return the dashboard."""
+    check_port(settings.port, "app")
+    url = f"http://{LOOPBACK}:{settings.port}"
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
+        *("--server.port", str(settings.port), "--server.address", LOOPBACK),
+    ]
+    return Program(name="app", command=command, is_healthy=lambda: answers(f"{url}/healthz"), environ=environ)
+
+
+def answers(url: str) -> bool:
+    """Return whether an address of our own answers 200."""
+    try:
+        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - the address is made above
+            return bool(response.status == 200)  # noqa: PLR2004
+    except OSError:
+        return False
+
+
+def _service_token(home: Path) -> str:
+    path = home / "keys" / "mlflow-service-token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text()
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt

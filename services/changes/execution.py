@@ -1,0 +1,197 @@
+"""Executing a change once, across two systems that share no transaction.
+
+1. Commit that execution started, with a lease and an epoch. 2. Let the kind make it so; every step is idempotent.
+3. Commit the outcome, fenced by the epoch. Whoever finds a change in execution without a lease runs it again from 2,
+so that after a crash at any point it is driven on or marked failed, never half done in silence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+
+from services.audit import AuditLog
+from services.changes.kinds import ChangeKind
+from services.changes.records import digest_evidence, get_change
+from services.changes.values import Change, ChangeState, Execution
+from services.clock import Clock, to_micros
+from services.errors import Conflict, GatehouseError, Unreachable
+from services.identity.actors import Actor, system_actor
+from services.store import Store, UnitOfWork
+from services.store import changes as rows
+
+LEASE = timedelta(seconds=120)
+RETRY_AFTER = timedelta(seconds=15)
+
+
+class Executor:
+    """Drives approved changes to their end.
+
+    Args:
+        reached: called with the name of each step as it is reached; tests end the process there.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        audit: AuditLog,
+        kinds: Mapping[str, ChangeKind],
+        clock: Clock,
+        reached: Callable[[str], None] = lambda _step: None,
+    ) -> None:
+        self._store = store
+        self._audit = audit
+        self._kinds = kinds
+        self._clock = clock
+        self._reached = reached
+
+    def start(self, change: Change, actor: Actor) -> Change:
+        """Run an approved change, or void it when what its approvals covered is no longer so.
+
+        Raises:
+            Conflict: the evidence changed, or somebody else started it.
+            Unreachable: the registry does not answer; if it had started, the worker drives it on.
+        """
+        self.check_evidence(change, actor)
+        with self._store.write() as unit:
+            current = get_change(unit, change.id, for_update=True)
+            if current.state is not ChangeState.APPROVED or current.evidence_digest != change.evidence_digest:
+                raise Conflict(
+                    f"Change {change.id} is {current.state} by now.", next_step="Look at it again before going on."
+                )
+            self._lease(unit, current)
+            leased = get_change(unit, change.id)
+            self._kinds[change.kind].started(unit, leased, actor)
+            unit.commit()
+        self._reached("started")
+        return self._run(leased, actor)
+
+    def recover(self) -> list[Change]:
+        """Run again what a process that died, or a registry that was away, left in execution."""
+        with self._store.read() as unit:
+            abandoned = rows.list_abandoned(unit, now_us=to_micros(self._clock()))
+        return [change for change_id in abandoned if (change := self._resume(change_id))]
+
+    def check_evidence(self, change: Change, actor: Actor) -> None:
+        """Read the bound facts live and void the change if they differ from what approvals cover.
+
+        Raises:
+            Conflict: they differ; the change is void now.
+        """
+        bound = self._kinds[change.kind].bind(change.payload)
+        if digest_evidence(bound, change.findings, change.policy_revision) == change.evidence_digest:
+            return
+        moved = sorted(key for key in {*bound, *change.bound} if bound.get(key) != change.bound.get(key))
+        told = ", ".join(f"{key} was {_told(change.bound.get(key))} and is {_told(bound.get(key))}" for key in moved)
+        self._void(change, actor, f"Since the evidence was gathered, {told}.")
+        raise Conflict(
+            f"Change {change.id} is void: since its evidence was gathered, {told}.",
+            next_step="Run its gates again and ask for approval anew.",
+        )
+
+    def _resume(self, change_id: int) -> Change | None:
+        with self._store.write() as unit:
+            current = get_change(unit, change_id, for_update=True)
+            if change_id not in rows.list_abandoned(unit, now_us=to_micros(self._clock())):
+                return None
+            self._lease(unit, current)
+            leased = get_change(unit, change_id)
+            unit.commit()
+        try:
+            return self._run(leased, system_actor("worker"))
+        except Unreachable:
+            return None
+
+    def _lease(self, unit: UnitOfWork, change: Change) -> None:
+        now = self._clock()
+        rows.update_change(
+            unit,
+            change.id,
+            state=ChangeState.EXECUTING.value,
+            epoch=change.epoch + 1,
+            lease_until_us=to_micros(now + LEASE),
+            updated_us=to_micros(now),
+        )
+
+    def _run(self, change: Change, actor: Actor) -> Change:
+        try:
+            execution = self._kinds[change.kind].execute(change)
+        except Unreachable as error:
+            if self._clock() < change.expires_at:
+                self._release(change)
+                raise Unreachable(
+                    f"Change {change.id} has started and is not finished: {error.message}",
+                    next_step="The worker goes on with it as soon as the registry answers.",
+                ) from error
+            execution = Execution(is_done=False, obstacle=error.message)
+            return self._finish(change, execution, ChangeState.FAILED, actor)
+        except GatehouseError as error:
+            execution = Execution(is_done=False, obstacle=error.message)
+            return self._finish(change, execution, ChangeState.FAILED, actor)
+        self._reached("executed")
+        return self._finish(change, execution, ChangeState.COMPLETED if execution.is_done else ChangeState.VOID, actor)
+
+    def _finish(self, change: Change, execution: Execution, state: ChangeState, actor: Actor) -> Change:
+        with self._store.write() as unit:
+            current = get_change(unit, change.id, for_update=True)
+            if current.epoch != change.epoch:
+                # Somebody took the lease over when ours was up; what we did was idempotent, theirs is the record.
+                return current
+            rows.update_change(
+                unit,
+                change.id,
+                state=state.value,
+                lease_until_us=None,
+                blocker=execution.obstacle,
+                outcome={"detail": dict(execution.detail), "obstacle": execution.obstacle},
+                updated_us=to_micros(self._clock()),
+            )
+            finished = get_change(unit, change.id)
+            if state is ChangeState.COMPLETED:
+                self._kinds[change.kind].completed(unit, finished, execution, actor)
+            else:
+                self._record(unit, change, "execution:aborted", actor, execution.obstacle, state)
+            unit.commit()
+        self._reached("finished")
+        return finished
+
+    def _release(self, change: Change) -> None:
+        with self._store.write() as unit:
+            current = get_change(unit, change.id, for_update=True)
+            if current.epoch == change.epoch:
+                rows.update_change(unit, change.id, lease_until_us=to_micros(self._clock() + RETRY_AFTER))
+                unit.commit()
+
+    def _void(self, change: Change, actor: Actor, why: str) -> None:
+        with self._store.write() as unit:
+            current = get_change(unit, change.id, for_update=True)
+            if current.evidence_digest == change.evidence_digest and current.state is change.state:
+                rows.update_change(
+                    unit,
+                    change.id,
+                    state=ChangeState.VOID.value,
+                    blocker=why,
+                    updated_us=to_micros(self._clock()),
+                )
+                self._record(unit, change, "approvals:voided", actor, why, ChangeState.VOID)
+                unit.commit()
+
+    def _record(
+        self, unit: UnitOfWork, change: Change, what: str, actor: Actor, reason: str, state: ChangeState
+    ) -> None:
+        self._audit.record(
+            unit,
+            actor=actor,
+            action=f"{change.kind}:{what}",
+            subject=change.subject,
+            model=change.model,
+            change_id=change.id,
+            reason=reason,
+            before={"state": change.state.value},
+            after={"state": state.value},
+            policy_revision=change.policy_revision,
+        )
+
+
+def _told(value: object) -> str:
+    return "absent" if value is None else str(value)

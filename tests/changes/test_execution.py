@@ -1,0 +1,148 @@
+"""Execution across two systems: killed at every step, raced, and with the other system away."""
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from services.changes import Change, ChangeState
+from services.clock import utc_now
+from services.errors import Conflict, Unreachable
+from services.identity.actors import Actor
+from services.store import Store, UnitOfWork, open_store
+from services.store.migrations import upgrade
+from tests.changes.builders import JUN, MEERA, World, build_world
+from tests.conftest import FakeClock
+
+DYING = """
+import os, signal, sys
+from pathlib import Path
+from services.clock import utc_now
+from services.store import open_store
+from tests.changes.builders import MEERA, build_world
+
+url, folder, change_id, step = sys.argv[1:]
+die = lambda: os.kill(os.getpid(), signal.SIGKILL)
+world = build_world(
+    open_store(url), utc_now, Path(folder), reached=lambda reached: die() if reached == step else None,
+    between_writes=die if step == "between writes" else lambda: None,
+)
+world.changes.execute(int(change_id), actor=MEERA)
+"""
+
+
+@pytest.mark.parametrize("step", ["started", "between writes", "executed", "finished"])
+def test_execution_killed_at_any_step_is_driven_on_once(tmp_path: Path, clock: FakeClock, step: str) -> None:
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    store = open_store(url)
+    upgrade(store)
+    clock.now = utc_now()
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    died = subprocess.run(
+        [sys.executable, "-c", DYING, url, str(tmp_path / "w"), str(approved.id), step],
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+    assert died.returncode == -signal.SIGKILL
+    assert world.changes.recover() == [], "the lease of the process that died still runs"
+    clock.now = utc_now()
+    clock.advance(minutes=5)
+    world.changes.recover()
+    done = world.changes.get(approved.id)
+    assert done.state is ChangeState.COMPLETED
+    assert world.dial.writes == ["7"]
+    assert world.actions().count("dial:execution:completed") == 1
+    store.close()
+
+
+def test_when_the_other_system_goes_away_midway_the_worker_drives_it_on(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    go_away_after_start(world)
+    with pytest.raises(Unreachable, match="has started and is not finished"):
+        world.changes.execute(approved.id, actor=MEERA)
+    clock.advance(seconds=20)
+    assert world.changes.recover() == []
+    assert world.changes.get(approved.id).state is ChangeState.EXECUTING
+    world.dial.is_away = False
+    clock.advance(seconds=20)
+    assert [change.state for change in world.changes.recover()] == [ChangeState.COMPLETED]
+
+
+def test_what_can_never_be_finished_is_marked_failed(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    go_away_after_start(world)
+    with pytest.raises(Unreachable):
+        world.changes.execute(approved.id, actor=MEERA)
+    clock.advance(days=8)
+    assert [change.state for change in world.changes.recover()] == [ChangeState.FAILED]
+    assert world.actions()[-1] == "dial:execution:aborted"
+
+
+def test_a_world_that_moved_while_execution_was_down_is_left_alone(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    go_away_after_start(world)
+    with pytest.raises(Unreachable):
+        world.changes.execute(approved.id, actor=MEERA)
+    world.dial.is_away = False
+    world.dial.value = 5
+    clock.advance(minutes=1)
+    (aborted,) = world.changes.recover()
+    assert (aborted.state, aborted.blocker) == (ChangeState.VOID, "The dial stands at 5.")
+    assert world.dial.value == 5
+
+
+def test_of_two_executors_at_once_one_executes(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(any_store, clock, tmp_path / "w")
+    approved = world.approved()
+    outcomes: list[object] = []
+
+    def execute() -> None:
+        try:
+            outcomes.append(world.changes.execute(approved.id, actor=MEERA).state)
+        except Conflict as error:
+            outcomes.append(error.kind)
+
+    threads = [threading.Thread(target=execute) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert world.dial.writes == ["7"]
+    assert ChangeState.COMPLETED in outcomes
+    assert world.actions().count("dial:execution:started") == 1
+
+
+def test_of_two_approvers_at_once_both_count_once(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(any_store, clock, tmp_path / "w", required_approvals=2)
+    asked = world.ask()
+    threads = [
+        threading.Thread(target=lambda actor=actor: world.changes.approve(asked.id, actor=actor, reason="fine"))
+        for actor in (MEERA, JUN)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    approved = world.changes.get(asked.id)
+    assert (approved.state, len(approved.approvals)) == (ChangeState.APPROVED, 2)
+
+
+def go_away_after_start(world: World) -> None:
+    started = world.dial.started
+
+    def start_and_go(unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        started(unit, change, actor)
+        world.dial.is_away = True
+
+    world.dial.started = start_and_go  # type: ignore[method-assign]

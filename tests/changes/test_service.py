@@ -1,0 +1,210 @@
+from pathlib import Path
+
+import pytest
+
+from services.changes import ChangeState
+from services.errors import Conflict, Forbidden, InvalidInput, NotFound, Unreachable
+from services.store import Store
+from tests.changes.builders import ADA, JUN, MAYA, MEERA, WORKER, build_world
+from tests.conftest import FakeClock
+
+
+def test_a_request_goes_through_approval_and_execution_and_leaves_an_event_at_each_step(
+    any_store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(any_store, clock, tmp_path / "w")
+    asked = world.ask()
+    assert asked.state is ChangeState.AWAITING_APPROVAL
+    approved = world.changes.approve(asked.id, actor=MEERA, reason="looks right")
+    assert (approved.state, approved.missing_approvals) == (ChangeState.APPROVED, 0)
+    done = world.changes.execute(asked.id, actor=MEERA)
+    assert done.state is ChangeState.COMPLETED
+    assert world.dial.value == 7
+    assert world.actions() == [
+        "dial:request:opened",
+        "dial:approval:granted",
+        "dial:execution:started",
+        "dial:execution:completed",
+    ]
+
+
+def test_the_requester_cannot_approve_even_with_the_permission(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask(actor=MEERA)
+    with pytest.raises(Forbidden, match="asked for this yourself"):
+        world.changes.approve(asked.id, actor=MEERA, reason="mine is fine")
+    assert world.changes.get(asked.id).approvals == ()
+    assert any("refused" in action for action in world.actions())
+
+
+def test_somebody_barred_by_the_proof_cannot_approve(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w", barred={"jun": "You trained this."})
+    with pytest.raises(Forbidden, match="You trained this"):
+        world.changes.approve(world.ask().id, actor=JUN, reason="mine is fine")
+
+
+@pytest.mark.parametrize("actor", [MAYA, ADA])
+def test_who_lacks_the_permission_cannot_decide(store: Store, clock: FakeClock, tmp_path: Path, actor: object) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask(actor=JUN)
+    for decide in (world.changes.approve, world.changes.reject, world.changes.ask_for_changes):
+        with pytest.raises(Forbidden):
+            decide(asked.id, actor=actor, reason="because")  # type: ignore[arg-type]
+
+
+def test_two_approvals_take_two_people(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w", required_approvals=2)
+    asked = world.ask()
+    first = world.changes.approve(asked.id, actor=MEERA, reason="fine")
+    assert (first.state, first.missing_approvals) == (ChangeState.AWAITING_APPROVAL, 1)
+    with pytest.raises(Forbidden, match="approved this already"):
+        world.changes.approve(asked.id, actor=MEERA, reason="fine again")
+    assert world.changes.approve(asked.id, actor=JUN, reason="fine").state is ChangeState.APPROVED
+
+
+def test_a_rejection_ends_the_request(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask()
+    assert world.changes.reject(asked.id, actor=MEERA, reason="too risky").state is ChangeState.REJECTED
+    with pytest.raises(Conflict, match="is rejected"):
+        world.changes.approve(asked.id, actor=JUN, reason="no, fine")
+
+
+def test_what_is_blocked_cannot_be_approved_until_its_evidence_is_renewed(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w", blocker="The gate failed.")
+    asked = world.ask()
+    assert (asked.state, asked.blocker) == (ChangeState.BLOCKED, "The gate failed.")
+    with pytest.raises(Conflict):
+        world.changes.approve(asked.id, actor=MEERA, reason="never mind")
+    world.dial.blocker = ""
+    assert world.changes.renew(asked.id, actor=MAYA).state is ChangeState.AWAITING_APPROVAL
+
+
+def test_asking_for_changes_blocks_until_the_evidence_is_renewed(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask()
+    sent_back = world.changes.ask_for_changes(asked.id, actor=MEERA, reason="say more")
+    assert sent_back.state is ChangeState.BLOCKED
+    assert "say more" in sent_back.blocker
+    assert world.changes.renew(asked.id, actor=MAYA).state is ChangeState.AWAITING_APPROVAL
+
+
+def test_evidence_that_changed_voids_the_approvals_given_on_it(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w", required_approvals=2)
+    asked = world.ask()
+    world.changes.approve(asked.id, actor=MEERA, reason="fine")
+    world.dial.value = 3
+    with pytest.raises(Conflict, match="value was 0 and is 3"):
+        world.changes.approve(asked.id, actor=JUN, reason="fine")
+    assert world.changes.get(asked.id).state is ChangeState.VOID
+    renewed = world.changes.renew(asked.id, actor=MAYA)
+    assert (renewed.state, renewed.missing_approvals) == (ChangeState.AWAITING_APPROVAL, 2)
+    assert "dial:approvals:voided" in world.actions()
+
+
+def test_what_moved_between_approval_and_execution_is_not_executed(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    world.dial.value = 3
+    with pytest.raises(Conflict):
+        world.changes.execute(approved.id, actor=MEERA)
+    assert world.dial.value == 3
+    assert world.changes.get(approved.id).state is ChangeState.VOID
+
+
+def test_a_second_request_learns_that_the_first_moved_the_world(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    first, second = world.approved(7), world.approved(9)
+    world.changes.execute(first.id, actor=MEERA)
+    with pytest.raises(Conflict, match="value was 0 and is 7"):
+        world.changes.execute(second.id, actor=MEERA)
+
+
+def test_executing_what_is_completed_changes_nothing(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    done = world.changes.execute(world.approved().id, actor=MEERA)
+    assert world.changes.execute(done.id, actor=JUN) == done
+    assert world.dial.writes == ["7"]
+
+
+def test_a_kind_may_execute_with_the_last_approval(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w", executes_on_approval=True)
+    assert world.approved().state is ChangeState.COMPLETED
+    assert world.dial.value == 7
+
+
+def test_a_kind_may_need_no_approval(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w", required_approvals=0)
+    assert world.ask().state is ChangeState.APPROVED
+
+
+def test_pending_requests_expire_and_say_so(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked, approved = world.ask(), world.approved()
+    assert world.changes.expire_due(actor=WORKER) == []
+    clock.advance(days=8)
+    assert {change.id for change in world.changes.expire_due(actor=WORKER)} == {asked.id, approved.id}
+    assert world.changes.get(approved.id).state is ChangeState.EXPIRED
+    with pytest.raises(Conflict):
+        world.changes.execute(approved.id, actor=MEERA)
+
+
+def test_the_requester_takes_a_request_back_and_a_stranger_does_not(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask()
+    with pytest.raises(Forbidden):
+        world.changes.cancel(asked.id, actor=ADA)
+    assert world.changes.cancel(asked.id, actor=MAYA).state is ChangeState.CANCELLED
+
+
+@pytest.mark.parametrize("reason", ["", "   ", "x" * 5000])
+def test_a_decision_needs_a_reason_of_sensible_length(
+    store: Store, clock: FakeClock, tmp_path: Path, reason: str
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    with pytest.raises(InvalidInput):
+        world.changes.request("dial", {"to": 1}, actor=MAYA, reason=reason)
+    with pytest.raises(InvalidInput):
+        world.changes.approve(world.ask().id, actor=MEERA, reason=reason)
+
+
+def test_when_the_other_system_is_away_nothing_is_decided(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask()
+    world.dial.is_away = True
+    with pytest.raises(Unreachable):
+        world.changes.approve(asked.id, actor=MEERA, reason="fine")
+    assert world.changes.get(asked.id).state is ChangeState.AWAITING_APPROVAL
+
+
+def test_an_unknown_change_is_not_found(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="no change 99"):
+        build_world(store, clock, tmp_path / "w").changes.get(99)
+
+
+def test_the_inbox_pages_newest_first_and_counts_what_is_open(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    ids = [world.ask(number).id for number in range(5)]
+    world.changes.reject(ids[0], actor=MEERA, reason="no")
+    page = world.changes.list_changes(limit=2)
+    assert [change.id for change in page] == [ids[4], ids[3]]
+    assert [change.id for change in world.changes.list_changes(before_id=ids[3], limit=2)] == [ids[2], ids[1]]
+    assert [c.id for c in world.changes.list_changes(states=[ChangeState.REJECTED])] == [ids[0]]
+    assert world.changes.count_open()[ChangeState.AWAITING_APPROVAL] == 4
+    assert world.changes.list_changes(requester="nobody") == []
+    assert world.changes.list_changes(model="other", kinds=["dial"]) == []
+
+
+def test_a_comment_is_kept_and_decides_nothing(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    commented = world.changes.comment(world.ask().id, actor=JUN, text="what of weekends?")
+    assert commented.state is ChangeState.AWAITING_APPROVAL
+    assert [(record.actor, record.reason) for record in commented.decisions] == [("jun", "what of weekends?")]
