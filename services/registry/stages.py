@@ -41,8 +41,7 @@ def stage_of(version: ModelVersion) -> Stage:
     for stage in (Stage.PRODUCTION, Stage.STAGING):
         if alias_of(stage) in version.aliases:
             return stage
-    # A version that lost its alias to another one outside Gatehouse no longer serves, whatever its legacy stage says.
-    return version.stage if version.stage not in _ALIASES else Stage.NONE
+    return version.stage
 
 
 def check_move(version: ModelVersion, to: Stage) -> None:
