@@ -10,12 +10,12 @@ import re
 import unicodedata
 
 from services.errors import InvalidInput
+from services.registry.names import quoted
 
 MAX_ALIAS_CHARACTERS = 255
 _ALIAS_TEXT = re.compile(r"[\w-]+\Z")
 _NEW_ALIAS = re.compile(r"[a-z][a-z0-9_-]*\Z")
 _TAKEN = re.compile(r"(latest|none|v[0-9]+)\Z")
-_SHOWN_CHARACTERS = 60
 
 
 def check_alias_text(alias: str) -> str:
@@ -54,6 +54,6 @@ def normalise_alias(alias: str) -> str:
 
 def _invalid(alias: str, problem: str) -> InvalidInput:
     return InvalidInput(
-        f"The alias {alias[:_SHOWN_CHARACTERS]!r} {problem}.",
+        f"The alias {quoted(alias)} {problem}.",
         next_step="Write it such as production, staging or champion-eu.",
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from services.errors import InvalidInput
+from services.untrusted.escape import as_line
 
 MAX_NAME_CHARACTERS = 255
 _SHOWN_CHARACTERS = 60
@@ -44,11 +45,10 @@ def quoted(text: str) -> str:
     r"""Return text from outside as it may stand in a message: one line, visible, cut to a readable length.
 
     >>> quoted("a\nb")
-    "'a\\nb'"
+    "'a↵b'"
     """
     cut = text if len(text) <= _SHOWN_CHARACTERS else f"{text[: _SHOWN_CHARACTERS - 1]}…"
-    shown = "".join(_visible(character) for character in cut)
-    return f"'{shown}'"
+    return f"'{as_line(cut)}'"
 
 
 def _unusable_character(character: str) -> str | None:
@@ -59,9 +59,3 @@ def _unusable_character(character: str) -> str | None:
     if character in "/:\\":
         return f"contains {character}, which separates parts of a reference"
     return None
-
-
-def _visible(character: str) -> str:
-    if unicodedata.category(character) in _UNSAFE_CATEGORIES:
-        return character.encode("unicode_escape").decode() if character.isascii() else f"\\u{ord(character):04x}"
-    return character

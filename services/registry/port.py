@@ -11,11 +11,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
-from services.registry.values import ArtifactFile, ModelVersion, RegisteredModel, Run, Stage
+from services.registry.values import ArtifactFile, LoggedModel, ModelVersion, RegisteredModel, Run, Stage
 
 
-class RegistryReader(Protocol):
-    """Reading. All of it is live: nothing here comes from the index."""
+class RecordReader(Protocol):
+    """Reading records: all that a database holds. All of it is live: nothing here comes from the index."""
 
     def ping(self) -> str:
         """Return the registry's version."""
@@ -46,6 +46,13 @@ class RegistryReader(Protocol):
 
     def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
         """Return the metrics of the version's run and logged model; the logged model's own win."""
+
+    def list_logged_models(self, model_ids: Sequence[str]) -> Sequence[LoggedModel]:
+        """Return those of the logged models that exist, in few calls."""
+
+
+class RegistryReader(RecordReader, Protocol):
+    """Reading records and artifacts."""
 
     def read_file(self, version: ModelVersion, path: str, *, max_bytes: int) -> bytes:
         """Return one file of the version's model folder, such as `MLmodel`.

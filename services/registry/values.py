@@ -34,8 +34,10 @@ class ModelVersion:
     """One version of a model.
 
     Args:
-        author: the user that MLflow recorded; the client supplies it, so it is a claim.
-        model_id: the logged model behind it (`m-…`), read from `source`; None for a version of bare artifacts.
+        author: who made it: the account that registered it here, else the user of its run as the client told MLflow, so
+            a claim. `list_versions` and `list_newest_versions` know only the first.
+        model_id: the logged model behind it (`m-…`), read from `source`; None for a version of bare artifacts. Where
+            the source is another version (`models:/NAME/1`), only `get_version` follows it.
     """
 
     name: str
@@ -84,6 +86,21 @@ class Run:
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[Dataset, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedModel:
+    """A model folder as training code logged it, registered or not."""
+
+    model_id: str
+    name: str = ""
+    status: str = ""
+    experiment_id: str = ""
+    run_id: str | None = None
+    created_at: datetime | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    params: Mapping[str, str] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,13 @@
+"""Tags that mean something here. Those that begin with `gatehouse.` are reserved: only Gatehouse writes them."""
+
+from __future__ import annotations
+
+RESERVED_PREFIX = "gatehouse."
+AUTHOR_TAG = "gatehouse.author"
+OPERATION_TAG = "gatehouse.operation"
+
+GIT_COMMIT_TAG = "mlflow.source.git.commit"
+PROMPT_TAG = "mlflow.prompt.is_prompt"
+USER_TAG = "mlflow.user"
+RUN_NAME_TAG = "mlflow.runName"
+DATA_CONTEXT_TAG = "mlflow.data.context"
