@@ -1,6 +1,6 @@
 """Every table of the store, for migrations to compare with: importing this module fills `metadata`."""
 
-from services.store import audit_log, changes, pins
+from services.store import accounts, audit_log, changes, pins, sessions
 from services.store.metadata import metadata
 
-__all__ = ["audit_log", "changes", "metadata", "pins"]
+__all__ = ["accounts", "audit_log", "changes", "metadata", "pins", "sessions"]
