@@ -151,7 +151,7 @@ def check_port(port: int, what: str) -> None:
             ) from error
 
 
-def mlflow_program(settings: Settings) -> tuple[Program, Mapping[str, str]]:
+def mlflow_program(settings: Settings) -> tuple[Program, dict[str, str]]:
     """Return an MLflow server on loopback behind the guard, and the settings that reach it."""
     port = settings.port + 1
     check_port(port, "MLflow server")

@@ -27,7 +27,7 @@ def current_gatehouse() -> Gatehouse:
 
 def current_actor() -> Actor:
     """Return who acts: the holder of GATEHOUSE_TOKEN, or the local admin of an embedded store."""
-    return current_gatehouse().actor_of_environment(origin="cli")
+    return current_gatehouse().get_caller(origin="cli")
 
 
 def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], is_yes: bool = True) -> int:

@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
+from services.clock import to_text
+
 
 class ChangeState(StrEnum):
     """Where a change stands."""
@@ -118,9 +120,37 @@ class Change:
         )
 
     @property
+    def verdicts(self) -> tuple[DecisionRecord, ...]:
+        """The approvals that count, and rejections."""
+        rejections = tuple(record for record in self.decisions if record.decision is Decision.REJECTED)
+        return self.approvals + rejections
+
+    @property
     def missing_approvals(self) -> int:
         """How many more people have to approve."""
         return max(0, self.required_approvals - len(self.approvals))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the change in the JSON of the interface."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "subject": self.subject,
+            "title": self.title,
+            "state": self.state.value,
+            "approvals": [
+                {"actor": each.actor, "decision": each.decision.value, "reason": each.reason, "at": to_text(each.at)}
+                for each in self.verdicts
+            ],
+            "required_approvals": self.required_approvals,
+            "evidence_digest": self.evidence_digest,
+            "requester": self.requester,
+            "reason": self.reason,
+            "blocker": self.blocker,
+            "policy_revision": self.policy_revision,
+            "created_at": to_text(self.created_at),
+            "expires_at": to_text(self.expires_at),
+        }
 
     @property
     def operation_id(self) -> str:

@@ -116,14 +116,10 @@ def list_changes(
 
 def count_by_state(unit: UnitOfWork, states: Sequence[str], *, kinds: Sequence[str] | None = None) -> Mapping[str, int]:
     """Return how many changes stand in each of the states."""
-    query = (
-        select(CHANGES.c.state, func.count().label("count"))
-        .where(CHANGES.c.state.in_(states))
-        .group_by(CHANGES.c.state)
-    )
+    query = select(CHANGES.c.state, func.count()).where(CHANGES.c.state.in_(states)).group_by(CHANGES.c.state)
     if kinds is not None:
         query = query.where(CHANGES.c.kind.in_(kinds))
-    return {row.state: row.count for row in unit.connection.execute(query)}
+    return dict(unit.connection.execute(query).tuples().all())
 
 
 def list_due(unit: UnitOfWork, *, pending: Sequence[str], now_us: int) -> Sequence[int]:

@@ -1,0 +1,188 @@
+"""A promotion: one version to one stage, as a kind of change.
+
+What approvals cover is bound to the version's identity, its artifact bytes, the policy in force and where the stage's
+alias points; the gate results are kept as they were measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Protocol
+
+from services.audit import AuditLog
+from services.changes import Change, Execution, Proof
+from services.clock import to_text
+from services.gates import GateReport, Gates
+from services.identity.actors import Actor, Permission
+from services.promotions.moves import StageMover
+from services.registry.port import Registry
+from services.registry.stages import alias_of, check_move
+from services.registry.values import ModelVersion, Stage
+from services.store import UnitOfWork
+
+TIER_TAG = "risk"
+
+
+class StageFollower(Protocol):
+    """What has to follow a stage, in the transaction that records the move; pins are one."""
+
+    def stage_moved(self, unit: UnitOfWork, change: Change, stage: Stage, actor: Actor) -> Mapping[str, Any]:
+        """Follow, and return what is worth recording."""
+
+    def find_obstacle(self, model: str, version: int) -> str | None:
+        """Return why a version cannot be retired, or None."""
+
+
+class Promotion:
+    """The kind of change that moves a stage.
+
+    Payload: model, version, to (a `Stage`), and the decision context: risks, improvements, context, plan.
+    """
+
+    name = "promotion"
+    executes_on_approval = False
+
+    def __init__(
+        self,
+        registry: Registry,
+        gates: Gates,
+        mover: StageMover,
+        audit: AuditLog,
+        followers: Sequence[StageFollower],
+    ) -> None:
+        self._registry = registry
+        self._gates = gates
+        self._mover = mover
+        self._audit = audit
+        self._followers = followers
+
+    def subject(self, payload: Mapping[str, Any]) -> str:
+        """Return `NAME/VERSION`."""
+        return f"{payload['model']}/{payload['version']}"
+
+    def model(self, payload: Mapping[str, Any]) -> str | None:
+        """Return the model."""
+        return str(payload["model"])
+
+    def title(self, payload: Mapping[str, Any]) -> str:
+        """Return what is asked, in a few words."""
+        return f"{payload['model']} version {payload['version']} to {payload['to']}"
+
+    def permission_to_request(self, payload: Mapping[str, Any]) -> Permission:
+        """Return the permission to ask."""
+        return Permission.REQUEST_CHANGE
+
+    def permission_to_approve(self, payload: Mapping[str, Any]) -> Permission:
+        """Return the permission that the stage takes."""
+        is_retiring = Stage(payload["to"]) in {Stage.ARCHIVED, Stage.NONE}
+        return Permission.ARCHIVE_MODEL if is_retiring else Permission.PROMOTE_TO_PRODUCTION
+
+    def prove(self, payload: Mapping[str, Any], actor: Actor) -> Proof:
+        """Run the gates of the stage on the version as it is now.
+
+        Raises:
+            NotFound: the version is gone.
+            Blocked: the move is not a legal one.
+            Unreachable: the registry does not answer.
+        """
+        stage = Stage(payload["to"])
+        version = self._registry.get_version(str(payload["model"]), int(payload["version"]))
+        model = self._registry.get_model(version.name)
+        check_move(version, stage)
+        report = self._gates.run(version, stage, actor=actor)
+        rule = self._gates.approval_rule(version.name, stage, tier=model.tags.get(TIER_TAG, ""))
+        return Proof(
+            bound=self._bind(version, stage),
+            findings=report.to_json(),
+            required_approvals=rule.approvals,
+            blocker=_blocker(report),
+            barred=self._barred(version, rule.policy_author),
+            policy_revision=report.policy_revision,
+            expires_after=timedelta(hours=rule.expires_after_hours),
+        )
+
+    def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Read the version, its bytes, the policy and the alias, live."""
+        version = self._registry.get_version(str(payload["model"]), int(payload["version"]))
+        return self._bind(version, Stage(payload["to"]))
+
+    def started(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        """Record the intent."""
+        self._record(unit, change, actor, "execution:started", after={"to": change.payload["to"]})
+
+    def execute(self, change: Change) -> Execution:
+        """Move the alias from where the approvers saw it, once."""
+        model, version = str(change.payload["model"]), int(change.payload["version"])
+        stage, replaces = Stage(change.payload["to"]), change.bound["alias_points_at"]
+        alias = alias_of(stage)
+        found = None if alias is None else self._registry.find_alias(model, alias)
+        if found != replaces and not self._mover.is_moved(model, version, stage, change.operation_id):
+            return Execution(
+                is_done=False,
+                obstacle=f"The alias {alias} pointed at {_told(replaces)} when this was approved and points at "
+                f"{_told(found)} now.",
+            )
+        self._mover.point(model, version, stage, change.operation_id, replaces=replaces)
+        return Execution(is_done=True, detail={"replaced": replaces})
+
+    def completed(self, unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
+        """Let pins follow, and record that it is done."""
+        stage = Stage(change.payload["to"])
+        followed = [follower.stage_moved(unit, change, stage, actor) for follower in self._followers]
+        after: dict[str, Any] = {"version": change.payload["version"], "stage": stage.value}
+        for each in followed:
+            after.update(each)
+        before = {"version": execution.detail["replaced"]}
+        self._record(unit, change, actor, "execution:completed", before=before, after=after)
+
+    def _bind(self, version: ModelVersion, stage: Stage) -> Mapping[str, Any]:
+        alias = alias_of(stage)
+        return {
+            "model": version.name,
+            "version": version.version,
+            "created_at": to_text(version.created_at),
+            "artifact_digest": self._registry.get_artifact_digest(version),
+            "policy_revision": self._gates.policy_revision(version.name),
+            "alias_points_at": None if alias is None else self._registry.find_alias(version.name, alias),
+        }
+
+    def _barred(self, version: ModelVersion, policy_author: str) -> Mapping[str, str]:
+        barred = {policy_author: "You edited the gate policy in force, so somebody else has to approve under it."}
+        for author in (version.author, version.tags.get("owner", "").removeprefix("@")):
+            barred[author] = "You made this version, so somebody else has to approve it."
+        return {name: why for name, why in barred.items() if name}
+
+    def _record(
+        self,
+        unit: UnitOfWork,
+        change: Change,
+        actor: Actor,
+        what: str,
+        *,
+        before: Mapping[str, Any] | None = None,
+        after: Mapping[str, Any],
+    ) -> None:
+        self._audit.record(
+            unit,
+            actor=actor,
+            action=f"{self.name}:{what}",
+            subject=change.subject,
+            model=change.model,
+            change_id=change.id,
+            reason=change.reason,
+            before=before,
+            after=after,
+            policy_revision=change.policy_revision,
+        )
+
+
+def _blocker(report: GateReport) -> str:
+    if report.is_passed:
+        return ""
+    held = ", ".join(result.gate for result in report.obstacles)
+    return f"The gates {report.outcome}: {held}." if held else f"The gates {report.outcome}."
+
+
+def _told(version: int | None) -> str:
+    return "no version" if version is None else f"version {version}"
