@@ -86,7 +86,13 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def mlflow_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def mlflow_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's MLflow server keeps `mlflow.db` and `artifacts`."""
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="session")
+def mlflow_url(mlflow_folder: Path) -> Iterator[str]:
     """One real MLflow server for the whole session: tests keep apart by the names of their models."""
-    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+    with mlflow_server(mlflow_folder) as url:
         yield url

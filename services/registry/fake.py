@@ -21,7 +21,9 @@ from services.errors import InvalidInput, NotFound
 from services.registry.digest import digest_folder
 from services.registry.faults import Faults
 from services.registry.names import check_model_name, quoted
-from services.registry.values import ArtifactFile, Dataset, ModelVersion, RegisteredModel, Run, Stage
+from services.registry.tags import AUTHOR_TAG
+from services.registry.values import ArtifactFile, Dataset, LoggedModel, ModelVersion, RegisteredModel, Run, Stage
+from services.registry.wire import follow_source, model_id_of
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -50,9 +52,19 @@ class FakeRegistry:
         self._last_version: dict[str, int] = {}
         self._runs: dict[str, Run] = {}
         self._files: dict[str, dict[str, bytes]] = {}
-        self._logged_metrics: dict[str, Mapping[str, float]] = {}
+        self._logged: dict[str, LoggedModel] = {}
 
     # What tests build with.
+
+    def add_model(self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None) -> RegisteredModel:
+        """Register a name, whatever it looks like, or return the model that has it."""
+        if name not in self._models:
+            now = self._now()
+            self._models[name] = RegisteredModel(
+                name=name, created_at=now, updated_at=now, description=description, tags=dict(tags or {})
+            )
+            self._versions[name], self._last_version[name] = {}, 0
+        return self._models[name]
 
     def add_run(
         self,
@@ -70,11 +82,18 @@ class FakeRegistry:
         return run
 
     def add_logged_model(
-        self, model_id: str, *, files: Mapping[str, bytes] | None = None, metrics: Mapping[str, float] | None = None
+        self,
+        model_id: str,
+        *,
+        files: Mapping[str, bytes] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        run_id: str | None = None,
     ) -> str:
         """Log a model folder and return its source, `models:/m-…`."""
         self._files[f"models:/{model_id}"] = dict(files or {})
-        self._logged_metrics[model_id] = dict(metrics or {})
+        self._logged[model_id] = LoggedModel(
+            model_id=model_id, status="READY", run_id=run_id, created_at=self._now(), metrics=dict(metrics or {})
+        )
         return f"models:/{model_id}"
 
     def add_version(
@@ -98,14 +117,15 @@ class FakeRegistry:
         content = dict(files or {})
         if mlmodel:
             content["MLmodel"] = mlmodel.encode()
-        source = self.add_logged_model(f"m-{slug}", files=content, metrics=metrics)
-        if name not in self._models:
-            self.create_model(name)
-        version = self.create_version(name, source=source, run_id=run_id, description=description, tags=tags)
-        self._versions[name][version.version] = dataclasses.replace(version, author=author, stage=stage)
-        for alias in aliases:
-            self.set_alias(name, alias, version.version)
-        return self.get_version(name, version.version)
+        source = self.add_logged_model(f"m-{slug}", files=content, metrics=metrics, run_id=run_id)
+        self.add_model(name)
+        version = self._create(name, source, run_id, description, tags)
+        self._versions[name][version.version] = dataclasses.replace(version, stage=stage)
+        model = self._models[name]
+        self._models[name] = dataclasses.replace(
+            model, aliases={**model.aliases, **dict.fromkeys(aliases, version.version)}
+        )
+        return self._filled(name, version.version)
 
     def remove_version(self, name: str, version: int) -> None:
         """Delete a version as somebody else would: its aliases go with it."""
@@ -161,10 +181,8 @@ class FakeRegistry:
 
     @_call
     def get_version(self, name: str, version: int) -> ModelVersion:
-        """Return one version, aliases filled."""
-        found = self._version(name, version)
-        aliases = (alias for alias, target in self._models[name].aliases.items() if target == version)
-        return dataclasses.replace(found, aliases=tuple(sorted(aliases)))
+        """Return one version, its aliases, author and logged model filled."""
+        return self._filled(name, version)
 
     @_call
     def find_alias(self, name: str, alias: str) -> int | None:
@@ -184,10 +202,15 @@ class FakeRegistry:
         return [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
 
     @_call
+    def list_logged_models(self, model_ids: Sequence[str]) -> Sequence[LoggedModel]:
+        """Return those of the logged models that exist."""
+        return [self._logged[model_id] for model_id in sorted(set(model_ids)) if model_id in self._logged]
+
+    @_call
     def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
         """Return the metrics of the version's run and logged model."""
-        run = self._runs.get(version.run_id or "")
-        return {**(run.metrics if run else {}), **self._logged_metrics.get(version.model_id or "", {})}
+        run, logged = self._runs.get(version.run_id or ""), self._logged.get(version.model_id or "")
+        return {**(run.metrics if run else {}), **(logged.metrics if logged else {})}
 
     @_call
     def read_file(self, version: ModelVersion, path: str, *, max_bytes: int) -> bytes:
@@ -231,38 +254,15 @@ class FakeRegistry:
         self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None
     ) -> RegisteredModel:
         """Register a name, or return the model that has it."""
-        check_model_name(name)
-        if name not in self._models:
-            now = self._now()
-            self._models[name] = RegisteredModel(
-                name=name, created_at=now, updated_at=now, description=description, tags=dict(tags or {})
-            )
-            self._versions[name], self._last_version[name] = {}, 0
-        return self._models[name]
+        return self.add_model(check_model_name(name), description=description, tags=tags)
 
     @_call
     def create_version(
         self, name: str, *, source: str, run_id: str | None, description: str, tags: Mapping[str, str] | None = None
     ) -> ModelVersion:
         """Add a version to a model."""
-        model, now = self._model(name), self._now()
-        number = self._last_version[name] = self._last_version[name] + 1
-        folder = self._follow(source)
-        model_id = folder.removeprefix("models:/") if folder.startswith("models:/m-") else None
-        created = ModelVersion(
-            name=name,
-            version=number,
-            created_at=now,
-            updated_at=now,
-            description=description,
-            source=source,
-            run_id=run_id,
-            model_id=model_id,
-            tags=dict(tags or {}),
-        )
-        self._versions[name][number] = created
-        self._models[name] = dataclasses.replace(model, updated_at=now)
-        return created
+        created = self._create(name, source, run_id, description, tags)
+        return self._filled(name, created.version)
 
     @_call
     def set_alias(self, name: str, alias: str, version: int) -> None:
@@ -334,13 +334,43 @@ class FakeRegistry:
             )
         return self._versions[name][version]
 
-    def _follow(self, source: str) -> str:
-        name, _, number = source.removeprefix("models:/").rpartition("/")
-        found = self._versions.get(name, {}).get(int(number)) if number.isdigit() else None
-        return self._follow(found.source) if found else source
+    def _create(
+        self, name: str, source: str, run_id: str | None, description: str, tags: Mapping[str, str] | None
+    ) -> ModelVersion:
+        model, now = self._model(name), self._now()
+        number = self._last_version[name] = self._last_version[name] + 1
+        created = ModelVersion(
+            name=name,
+            version=number,
+            created_at=now,
+            updated_at=now,
+            author=(tags or {}).get(AUTHOR_TAG, ""),
+            description=description,
+            source=source,
+            run_id=run_id,
+            model_id=model_id_of(source),
+            tags=dict(tags or {}),
+        )
+        self._versions[name][number] = created
+        self._models[name] = dataclasses.replace(model, updated_at=now)
+        return created
+
+    def _filled(self, name: str, version: int) -> ModelVersion:
+        found = self._version(name, version)
+        run = self._runs.get(found.run_id or "")
+        return dataclasses.replace(
+            found,
+            model_id=found.model_id or model_id_of(follow_source(found.source, self._find_source)),
+            author=found.author or (run.author if run else ""),
+            aliases=tuple(sorted(a for a, target in self._models[name].aliases.items() if target == version)),
+        )
+
+    def _find_source(self, name: str, version: int) -> str | None:
+        found = self._versions.get(name, {}).get(version)
+        return found.source if found else None
 
     def _folder(self, version: ModelVersion) -> str:
-        return self._follow(version.source)
+        return follow_source(version.source, self._find_source)
 
     def _content(self, folder: str) -> Mapping[str, bytes]:
         if not self._files.get(folder):

@@ -79,12 +79,11 @@ def read_run(answer: Json) -> Run:
     """Read a run."""
     info, data = answer["info"], answer.get("data", {})
     tags = _pairs(data.get("tags", ()))
-    users = (tags.get(USER_TAG, ""), _text(info.get("user_id", "")))
     return Run(
         run_id=_text(info["run_id"]),
         name=tags.get(RUN_NAME_TAG, "") or _text(info.get("run_name", "")),
         status=_text(info.get("status", "")),
-        author=next((user for user in users if user not in _NOBODY), ""),
+        author=author_of(tags, _text(info.get("user_id", ""))),
         experiment_id=str(info.get("experiment_id", "")),
         started_at=read_moment(info["start_time"]) if info.get("start_time") else None,
         ended_at=read_moment(info["end_time"]) if info.get("end_time") else None,
@@ -93,6 +92,11 @@ def read_run(answer: Json) -> Run:
         tags=tags,
         datasets=tuple(_read_dataset(entry) for entry in answer.get("inputs", {}).get("dataset_inputs", ())),
     )
+
+
+def author_of(run_tags: Mapping[str, str], user_id: str) -> str:
+    """Return who a run says made it, or an empty text: the tag that clients set, else the user field."""
+    return next((user for user in (run_tags.get(USER_TAG, ""), user_id) if user not in _NOBODY), "")
 
 
 def read_logged_model(answer: Json) -> LoggedModel:
@@ -106,7 +110,7 @@ def read_logged_model(answer: Json) -> LoggedModel:
         experiment_id=str(info.get("experiment_id", "")),
         run_id=_text(info.get("source_run_id", "")) or None,
         created_at=read_moment(created) if created else None,
-        metrics=_metrics(data.get("metrics", ())),
+        metrics=_metrics(sorted(data.get("metrics", ()), key=_point)),
         params=_pairs(data.get("params", ())),
         tags=_pairs(info.get("tags", ())),
     )
@@ -142,8 +146,13 @@ def _read_dataset(entry: Json) -> Dataset:
 
 
 def _metrics(entries: Sequence[Json]) -> dict[str, float]:
-    # JSON has no NaN and no infinity: MLflow writes them as text, which float reads.
-    return {_text(entry["key"]): float(entry["value"]) for entry in entries}
+    # JSON has no NaN and no infinity: MLflow writes them as text, which float reads, or leaves them out.
+    return {_text(entry["key"]): float(entry.get("value", "nan")) for entry in entries}
+
+
+def _point(entry: Json) -> tuple[int, int]:
+    # A logged model comes with every point of its metrics: the last one counts, as for a run's.
+    return int(entry.get("step", 0)), int(entry.get("timestamp", 0))
 
 
 def _pairs(entries: Sequence[Json]) -> dict[str, str]:
