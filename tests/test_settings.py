@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from services.errors import InvalidInput
+from services.settings import load_settings
+
+
+def write(home: Path, text: str) -> None:
+    home.mkdir(exist_ok=True)
+    (home / "gatehouse.yaml").write_text(text)
+
+
+def test_defaults_stand_in_the_home(tmp_path: Path) -> None:
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path)})
+    assert settings.store_url == f"sqlite:///{tmp_path / 'gatehouse.db'}"
+    assert settings.is_embedded
+    assert settings.sources == {"home": "environment GATEHOUSE_HOME"}
+
+
+def test_the_environment_wins_over_the_file_and_each_is_named(tmp_path: Path) -> None:
+    write(tmp_path, "port: 9000\nprometheus_url: http://p:9090\n")
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), "PORT": "9001"})
+    assert (settings.port, settings.prometheus_url) == (9001, "http://p:9090")
+    assert settings.sources["port"] == "environment PORT"
+    assert settings.sources["prometheus_url"] == str(tmp_path / "gatehouse.yaml")
+
+
+def test_an_empty_variable_is_no_value(tmp_path: Path) -> None:
+    assert load_settings({"GATEHOUSE_HOME": str(tmp_path), "PORT": ""}).port == 8501
+
+
+def test_secrets_do_not_show_when_printed(tmp_path: Path) -> None:
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_TOKEN": "s3cret"})
+    assert "s3cret" not in repr(settings)
+
+
+def test_hosts_are_separated_by_commas(tmp_path: Path) -> None:
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_WEBHOOK_HOSTS": "a.local, b.local"})
+    assert settings.webhook_hosts == ("a.local", "b.local")
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [("port: [1", "not valid YAML"), ("- port", "not a mapping"), ("colour: red", "colour"), ("port: no", "PORT")],
+)
+def test_a_file_that_cannot_be_used_is_told_in_a_sentence(tmp_path: Path, text: str, named: str) -> None:
+    write(tmp_path, text)
+    with pytest.raises(InvalidInput, match=named):
+        load_settings({"GATEHOUSE_HOME": str(tmp_path)})
+
+
+def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    (tmp_path / "gatehouse.yaml").mkdir()
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        load_settings({"GATEHOUSE_HOME": str(tmp_path)})
+
+
+def test_a_value_outside_its_range_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="PORT"):
+        load_settings({"GATEHOUSE_HOME": str(tmp_path), "PORT": "70000"})
