@@ -1,6 +1,7 @@
 """The audit log: a Merkle tree of events with signed checkpoints, proofs, exports and backups."""
 
-from services.audit.events import JSON, Acting, Event
+from services.audit.events import JSON, Acting, Event, Personal
 from services.audit.log import AuditLog
+from services.audit.queries import EventPage, EventQuery
 
-__all__ = ["JSON", "Acting", "AuditLog", "Event"]
+__all__ = ["JSON", "Acting", "AuditLog", "Event", "EventPage", "EventQuery", "Personal"]

@@ -3,25 +3,38 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
-from services.audit.events import JSON, Acting, Event, encode_event
+from services.audit import queries
+from services.audit.checkpoints import Checkpoints
+from services.audit.events import JSON, Acting, Event, decode_event, encode_event
 from services.audit.merkle import CompactRange, leaf_hash
+from services.audit.queries import EventPage, EventQuery
+from services.audit.sealing import seal
+from services.audit.tree import KEPT_LEVELS, TILE_HEIGHT
 from services.clock import Clock, to_micros
-from services.errors import Conflict, Unverified
+from services.errors import Conflict, InvalidInput, NotFound, Unverified
 from services.store import Store, UnitOfWork, audit_log
+from services.store.audit_log import HeadRow
 
-NODE_LEVELS = frozenset({8, 16, 24})
-"""The levels whose subtree hashes are kept: one row per 256 events, so that any proof reads a few hundred hashes."""
+_EVERYTHING = EventQuery()
 
 
 class AuditLog:
-    """The log of one installation."""
+    """The log of one installation.
+
+    Args:
+        home: the folder that keeps the signing key and the last checkpoint, apart from the database.
+    """
 
     def __init__(self, store: Store, *, clock: Clock, home: Path) -> None:
-        self._store = store
+        self.store = store
+        self.home = home
+        self.checkpoints = Checkpoints(store, home)
         self._clock = clock
-        self._home = home
+        self._checked_size: int | None = None
 
     def record(
         self,
@@ -38,22 +51,29 @@ class AuditLog:
         policy_revision: str | None = None,
         event_id: str | None = None,
     ) -> int:
-        """Append an event in the caller's transaction and return its number; the same `event_id` again is a retry.
+        """Append an event in the caller's transaction and return its number.
+
+        Args:
+            unit: a unit of work that writes; the event exists once it is committed.
+            actor: who acts.
+            action: what happened, as `subject:what:happened`.
+            subject: the reference of what it happened to, such as `fraud_detector/7`.
+            model: the registered model it concerns.
+            change_id: the change request it belongs to.
+            reason: why, in the actor's words.
+            before: what was, as JSON; texts about a person as `Personal`.
+            after: what is now, as JSON.
+            policy_revision: the policy it was decided under.
+            event_id: names the event across retries: recorded before, it is not recorded again.
 
         Raises:
-            InvalidInput: a value is not JSON.
+            InvalidInput: a value is not JSON, or a name holds a NUL.
             Conflict: `event_id` names another event.
-            Unverified: the log has been tampered with.
+            Unverified: the log disagrees with itself or with its last checkpoint outside the database.
         """
-        head = audit_log.lock_head(unit)
-        if head is None:
-            raise Unverified("The audit log has lost its head.", next_step="Restore the store from a backup.")
+        head = self._get_head(unit)
         if event_id is not None and (known := audit_log.find_event(unit, event_id)) is not None:
-            if (known.actor, known.action, known.subject) != (actor.name, action, subject):
-                raise Conflict(
-                    f"The event id {event_id!r} already belongs to {known.action} on {known.subject}.",
-                    next_step="Use a new event id for a new event.",
-                )
+            _check_same(known, actor.name, action, subject)
             return known.seq
         event = Event(
             seq=head.size,
@@ -70,30 +90,129 @@ class AuditLog:
             policy_revision=policy_revision,
             origin=actor.origin,
         )
-        _append(unit, CompactRange.unpack(head.size, head.frontier), event)
+        _append(unit, head, event)
+        self._checked_size = event.seq + 1
         return event.seq
 
+    def list_events(
+        self,
+        query: EventQuery = _EVERYTHING,
+        *,
+        after_seq: int | None = None,
+        before_seq: int | None = None,
+        newest_first: bool = False,
+        limit: int = 50,
+        disclosed: bool = False,
+    ) -> EventPage:
+        """Return one page of events, by number.
 
-def _append(unit: UnitOfWork, tree: CompactRange, event: Event) -> None:
-    leaf = encode_event(event)
+        Args:
+            query: which events are wanted.
+            after_seq: only events after this number; the `next_seq` of a page goes here.
+            before_seq: only events before this number; with `newest_first`, the `next_seq` of a page goes here.
+            newest_first: begin at the end.
+            limit: how many at most.
+            disclosed: put personal values in the places of their salted hashes, where they are still known.
+
+        Raises:
+            InvalidInput: the limit is not positive, or the text holds no word.
+        """
+        with self.store.read() as unit:
+            return queries.list_page(
+                unit,
+                query,
+                after_seq=after_seq,
+                before_seq=before_seq,
+                newest_first=newest_first,
+                limit=limit,
+                disclosed=disclosed,
+            )
+
+    def count_days(self, query: EventQuery = _EVERYTHING) -> Mapping[date, int]:
+        """Return how many of the wanted events each UTC day has, by day; days without any are left out."""
+        with self.store.read() as unit:
+            return queries.count_days(unit, query)
+
+    def count_values(self, *, since: date | None = None, until: date | None = None) -> Mapping[str, Mapping[str, int]]:
+        """Return how often each `actor`, `action` and `model` occurs on UTC days [since, until), most often first."""
+        with self.store.read() as unit:
+            return queries.count_values(unit, since=since, until=until)
+
+    def get_event(self, seq: int, *, disclosed: bool = False) -> Event:
+        """Return the event with a number.
+
+        Raises:
+            NotFound: there is none.
+        """
+        with self.store.read() as unit:
+            row = audit_log.find_event_at(unit, seq)
+            if row is None:
+                raise NotFound(f"The audit log has no event {seq}.", next_step="List the events to see their numbers.")
+            event = decode_event(row.leaf)
+            return queries.disclose_events(unit, [event])[0] if disclosed else event
+
+    def find_event(self, event_id: str) -> Event | None:
+        """Return the event with an id."""
+        with self.store.read() as unit:
+            row = audit_log.find_event(unit, event_id)
+        return None if row is None else decode_event(row.leaf)
+
+    def _get_head(self, unit: UnitOfWork) -> HeadRow:
+        """Return the head, having checked the log before the first event and whenever it has become shorter."""
+        head = audit_log.find_head(unit, lock=True)
+        if head is None or self._checked_size is None or head.size < self._checked_size:
+            self.checkpoints.check(unit)
+        assert head is not None, "the check would have missed it"
+        return head
+
+
+def _append(unit: UnitOfWork, head: HeadRow, event: Event) -> None:
+    leaf, disclosures = encode_event(event)
     hashed = leaf_hash(leaf)
-    audit_log.insert_event(
-        unit,
-        audit_log.EventRow(
-            seq=event.seq,
-            event_id=event.event_id,
-            ts_us=to_micros(event.at),
-            actor=event.actor,
-            action=event.action,
-            subject=event.subject,
-            model=event.model,
-            change_id=event.change,
-            leaf=leaf,
-            leaf_hash=hashed,
-        ),
+    row = audit_log.EventRow(
+        seq=event.seq,
+        event_id=event.event_id,
+        ts_us=to_micros(event.at),
+        actor=event.actor,
+        action=event.action,
+        subject=event.subject,
+        model=event.model,
+        change_id=event.change,
+        leaf=leaf,
+        leaf_hash=hashed,
     )
-    tree, completed = tree.append(hashed)
-    kept = [(node.level, node.index, node.hash) for node in completed if node.level in NODE_LEVELS]
-    if kept:
-        audit_log.insert_nodes(unit, kept)
-    audit_log.move_head(unit, audit_log.HeadRow(size=tree.size, root=tree.root, frontier=tree.frontier))
+    _check_names(row)
+    tree, completed = _get_tree(head).append(hashed)
+    audit_log.append_event(unit, row, HeadRow(size=tree.size, root=tree.root, frontier=tree.frontier))
+    audit_log.insert_disclosures(unit, disclosures)
+    kept = (node for node in completed if node.level in KEPT_LEVELS)
+    audit_log.insert_nodes(unit, ((node.level, node.index, node.hash) for node in kept))
+    for node in completed:
+        if node.level == TILE_HEIGHT:
+            seal(unit, node.index)
+
+
+def _get_tree(head: HeadRow) -> CompactRange:
+    try:
+        return CompactRange.unpack(head.size, head.frontier)
+    except ValueError as error:
+        raise Unverified(
+            f"The head of the audit log is broken: {error}.",
+            next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
+        ) from error
+
+
+def _check_names(row: audit_log.EventRow) -> None:
+    for name in ("event_id", "actor", "action", "subject", "model"):
+        if "\0" in (getattr(row, name) or ""):
+            raise InvalidInput(
+                f"The {name} {getattr(row, name)!r} of an event holds a NUL.", next_step="Give a name without it."
+            )
+
+
+def _check_same(known: audit_log.EventRow, actor: str, action: str, subject: str) -> None:
+    if (known.actor, known.action, known.subject) != (actor, action, subject):
+        raise Conflict(
+            f"The event id {known.event_id!r} already belongs to {known.action} on {known.subject}.",
+            next_step="Use a new event id for a new event.",
+        )

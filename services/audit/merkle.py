@@ -126,18 +126,10 @@ def check_inclusion(index: int, size: int, leaf: bytes, path: Sequence[bytes], r
     """
     if not 0 <= index < size:
         raise ValueError(f"a tree of {size} leaves has no leaf {index}")
-    found, node, last = leaf, index, size - 1
-    for sibling in path:
-        if last == 0:
-            raise ValueError(f"the path of leaf {index} is longer than a tree of {size} leaves is high")
-        if node & 1 or node == last:
-            found = node_hash(sibling, found)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            found = node_hash(found, sibling)
-        node, last = node >> 1, last >> 1
-    if last or found != root:
+    inner, border = _measure_path(index, size)
+    if len(path) != inner + border:
+        raise ValueError(f"the path of leaf {index} has {len(path)} hashes where {size} leaves need {inner + border}")
+    if _join_left(_join(leaf, path[:inner], index), path[inner:]) != root:
         raise ValueError(f"the path of leaf {index} does not lead to the root of {size} leaves")
 
 
@@ -175,28 +167,41 @@ def check_consistency(old: int, new: int, path: Sequence[bytes], old_root: bytes
     if not 0 <= old <= new:
         raise ValueError(f"a tree of {new} leaves cannot begin with one of {old}")
     if old in {0, new}:
-        if path or (old == new and old_root != new_root) or (old == 0 and old_root != EMPTY_ROOT):
+        if path or old_root != (new_root if old else EMPTY_ROOT):
             raise ValueError(f"the trees of {old} and {new} leaves are not consistent")
         return
-    rest = list(path) if old & (old - 1) else [old_root, *path]
-    if not rest:
-        raise ValueError(f"the proof from {old} to {new} leaves is empty")
-    node, last = old - 1, new - 1
-    while node & 1:
-        node, last = node >> 1, last >> 1
-    before = after = rest[0]
-    for sibling in rest[1:]:
-        if last == 0:
-            raise ValueError(f"the proof from {old} to {new} leaves is too long")
-        if node & 1 or node == last:
-            before, after = node_hash(sibling, before), node_hash(sibling, after)
-            while not node & 1 and node:
-                node, last = node >> 1, last >> 1
-        else:
-            after = node_hash(after, sibling)
-        node, last = node >> 1, last >> 1
-    if last or before != old_root or after != new_root:
-        raise ValueError(f"the proof from {old} to {new} leaves does not lead to both roots")
+    # The largest complete subtree at the end of the old tree is where the two begin to differ.
+    shift = (old & -old).bit_length() - 1
+    inner, border = _measure_path(old - 1, new)
+    inner -= shift
+    path = [old_root, *path] if old == 1 << shift else path
+    if len(path) != 1 + inner + border:
+        raise ValueError(f"the proof from {old} to {new} leaves has {len(path)} hashes, not {1 + inner + border}")
+    start, inside, outside = path[0], path[1 : 1 + inner], path[1 + inner :]
+    index = (old - 1) >> shift
+    lefts = [sibling for level, sibling in enumerate(inside) if index >> level & 1]
+    if _join_left(_join_left(start, lefts), outside) != old_root:
+        raise ValueError(f"the proof from {old} to {new} leaves does not lead to the root of {old}")
+    if _join_left(_join(start, inside, index), outside) != new_root:
+        raise ValueError(f"the proof from {old} to {new} leaves does not lead to the root of {new}")
+
+
+def _measure_path(index: int, size: int) -> tuple[int, int]:
+    """Return how many siblings stand below and on the right edge of the tree, where all of them are to the left."""
+    inner = (index ^ (size - 1)).bit_length()
+    return inner, (index >> inner).bit_count()
+
+
+def _join(found: bytes, siblings: Sequence[bytes], index: int) -> bytes:
+    for level, sibling in enumerate(siblings):
+        found = node_hash(sibling, found) if index >> level & 1 else node_hash(found, sibling)
+    return found
+
+
+def _join_left(found: bytes, siblings: Sequence[bytes]) -> bytes:
+    for sibling in siblings:
+        found = node_hash(sibling, found)
+    return found
 
 
 def _split(count: int) -> int:

@@ -1,20 +1,20 @@
-"""Tables and queries of the audit log: append-only, one head, and the search index over it.
+"""Tables of the audit log, and what appending to it and proving from it need.
 
-The database itself refuses to change or remove an event, and to insert any but the next one: `INSERT OR REPLACE` would
-otherwise slip past triggers on UPDATE and DELETE. A clock never orders anything here: pages go by `seq`.
+The leaf is the truth; the other columns are copies to search by, and what is sealed once in 256 events (a chunk) is
+there for speed. Statements are written out, not built: appending is the hot path, and verification reads what is stored
+rather than what a column type makes of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    Connection,
     Index,
     Integer,
     LargeBinary,
@@ -22,15 +22,18 @@ from sqlalchemy import (
     Text,
     bindparam,
     event,
-    insert,
     select,
-    update,
 )
+from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
 
+from services.errors import Unverified
+from services.store.audit_guards import install_guards
 from services.store.metadata import BigKey, metadata
 from services.store.unit_of_work import UnitOfWork
 
-audit_event = Table(
+CHUNK_EVENTS = 256
+
+EVENT = Table(
     "audit_event",
     metadata,
     Column("seq", BigKey, primary_key=True, autoincrement=False),
@@ -49,26 +52,59 @@ audit_event = Table(
     Index(None, "model", "action", "seq"),
     Index(None, "change_id", "seq"),
 )
-audit_head = Table(
+_HEAD = Table(
     "audit_head",
     metadata,
-    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True, autoincrement=False),
     Column("size", BigInteger, nullable=False),
     Column("root", LargeBinary, nullable=False),
     Column("frontier", LargeBinary, nullable=False),
 )
-audit_node = Table(
+_NODE = Table(
     "audit_node",
     metadata,
-    Column("level", Integer, primary_key=True),
-    Column("idx", BigInteger, primary_key=True),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("idx", BigInteger, primary_key=True, autoincrement=False),
     Column("hash", LargeBinary, CheckConstraint("length(hash) = 32", name="hash"), nullable=False),
 )
+_CHECKPOINT = Table(
+    "audit_checkpoint",
+    metadata,
+    Column("size", BigKey, primary_key=True, autoincrement=False),
+    Column("note", Text, nullable=False),
+)
+_DISCLOSURE = Table(
+    "audit_disclosure",
+    metadata,
+    Column("seq", BigKey, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("salt", LargeBinary, nullable=False),
+    Column("value", Text, nullable=False),
+)
+SPAN = Table(
+    "audit_span",
+    metadata,
+    Column("chunk", BigKey, primary_key=True, autoincrement=False),
+    Column("low_us", BigInteger, nullable=False),
+    Column("high_us", BigInteger, nullable=False),
+)
+TALLY = Table(
+    "audit_tally",
+    metadata,
+    Column("field", Text, primary_key=True),
+    Column("value", Text, primary_key=True),
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("events", BigInteger, nullable=False),
+    Index(None, "day", "field"),
+)
+
+for _table in (EVENT, _HEAD, _NODE, _CHECKPOINT, _DISCLOSURE):
+    event.listen(_table, "after_create", install_guards)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
-    """One event as stored: the leaf is the truth, the other columns are copies to search by."""
+    """One event as stored, in the order of its columns."""
 
     seq: int
     event_id: str
@@ -91,109 +127,196 @@ class HeadRow:
     frontier: bytes
 
 
-_COLUMNS = tuple(audit_event.c.keys())
-_HEAD = select(audit_head.c.size, audit_head.c.root, audit_head.c.frontier).where(audit_head.c.id == 1)
-_LOCKED_HEAD = _HEAD.with_for_update()
-_INSERT_EVENT = insert(audit_event)
-_INSERT_NODE = insert(audit_node)
-_MOVE_HEAD = (
-    update(audit_head)
-    .where(audit_head.c.id == 1)
-    .values(size=bindparam("new_size"), root=bindparam("new_root"), frontier=bindparam("new_frontier"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisclosureRow:
+    """What a salted hash in a leaf stands for; `name` is the JSON pointer of its place in the leaf."""
+
+    seq: int
+    name: str
+    salt: bytes
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TallyRow:
+    """How many sealed events have that value in that field on that day since the epoch; day -1 counts all days."""
+
+    field: str
+    value: str
+    day: int
+    events: int
+
+
+_EVENT_BY_ID = select(EVENT).where(EVENT.c.event_id == bindparam("wanted"))
+_EVENT_BY_SEQ = select(EVENT).where(EVENT.c.seq == bindparam("wanted"))
+_READ_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1"
+_INSERT_EVENT = (
+    "INSERT INTO audit_event (seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, leaf_hash) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_EVENT_BY_ID = select(audit_event).where(audit_event.c.event_id == bindparam("wanted"))
+_READ_EVENTS = (
+    "SELECT seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, leaf_hash "
+    "FROM audit_event WHERE seq >= ? AND seq < ? ORDER BY seq"
+)
+_READ_LEAF_HASHES = "SELECT leaf_hash FROM audit_event WHERE seq >= ? AND seq < ? ORDER BY seq"
+_READ_NODE_HASHES = "SELECT hash FROM audit_node WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
+_SEARCH_INSERTS = {
+    "sqlite": "INSERT INTO audit_search (rowid, words) VALUES (?, ?)",
+    "postgresql": "INSERT INTO audit_search (seq, words) VALUES (?, array_to_tsvector(string_to_array(?, ' ')))",
+}
+_COUNT = (
+    "INSERT INTO audit_tally (field, value, day, events) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (field, value, day) DO UPDATE SET events = audit_tally.events + excluded.events"
+)
 
 
-def find_head(unit: UnitOfWork) -> HeadRow | None:
-    """Return the head of the log as this unit sees it; None if somebody removed it."""
-    row = unit.connection.execute(_HEAD).one_or_none()
-    return None if row is None else HeadRow(size=row.size, root=row.root, frontier=row.frontier)
+def run(unit: UnitOfWork, statement: str, *values: Any) -> Any:
+    """Execute a statement whose parameters are written `?`, and return its cursor result."""
+    return unit.connection.exec_driver_sql(_in_style(unit, statement), values)
 
 
-def lock_head(unit: UnitOfWork) -> HeadRow | None:
-    """Return the head of the log, holding off other writers until this unit ends."""
-    row = unit.connection.execute(_LOCKED_HEAD).one_or_none()
-    return None if row is None else HeadRow(size=row.size, root=row.root, frontier=row.frontier)
+def _run_many(unit: UnitOfWork, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    listed = list(rows)
+    if listed:
+        unit.connection.exec_driver_sql(_in_style(unit, statement), listed)
 
 
-def move_head(unit: UnitOfWork, head: HeadRow) -> None:
-    """Replace the head of the log."""
-    unit.connection.execute(_MOVE_HEAD, {"new_size": head.size, "new_root": head.root, "new_frontier": head.frontier})
+def _in_style(unit: UnitOfWork, statement: str) -> str:
+    return statement if unit.dialect == "sqlite" else statement.replace("?", "%s")
 
 
-def insert_event(unit: UnitOfWork, row: EventRow) -> None:
-    """Add the next event; the database refuses any other."""
-    unit.connection.execute(
-        _INSERT_EVENT,
-        {
-            "seq": row.seq,
-            "event_id": row.event_id,
-            "ts_us": row.ts_us,
-            "actor": row.actor,
-            "action": row.action,
-            "subject": row.subject,
-            "model": row.model,
-            "change_id": row.change_id,
-            "leaf": row.leaf,
-            "leaf_hash": row.leaf_hash,
-        },
-    )
+def find_head(unit: UnitOfWork, *, lock: bool = False) -> HeadRow | None:
+    """Return the head of the log, or None if somebody removed it; `lock` holds off other writers."""
+    suffix = " FOR UPDATE" if lock and unit.dialect == "postgresql" else ""
+    row = run(unit, _READ_HEAD + suffix).one_or_none()
+    return None if row is None else HeadRow(size=row[0], root=row[1], frontier=row[2])
 
 
-def insert_nodes(unit: UnitOfWork, nodes: Sequence[tuple[int, int, bytes]]) -> None:
+def append_event(unit: UnitOfWork, row: EventRow, head: HeadRow) -> None:
+    """Add the next event and move the head.
+
+    Raises:
+        Unverified: the database holds that event already, or expects another one.
+    """
+    try:
+        run(unit, _INSERT_EVENT, *astuple(row))
+        run(unit, "UPDATE audit_head SET size = ?, root = ?, frontier = ? WHERE id = 1", *astuple(head))
+    except OperationalError:
+        raise
+    except DatabaseError as error:
+        if not isinstance(error, IntegrityError) and "audit log" not in str(error.orig):
+            raise
+        raise Unverified(
+            f"The audit log does not take event {row.seq}: its head and its events disagree.",
+            next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
+        ) from error
+
+
+def insert_nodes(unit: UnitOfWork, nodes: Iterable[tuple[int, int, bytes]]) -> None:
     """Keep the hashes of complete subtrees, as (level, index, hash)."""
-    unit.connection.execute(_INSERT_NODE, [{"level": level, "idx": idx, "hash": found} for level, idx, found in nodes])
+    _run_many(unit, "INSERT INTO audit_node (level, idx, hash) VALUES (?, ?, ?)", nodes)
+
+
+def insert_search(unit: UnitOfWork, words: Iterable[tuple[int, str]]) -> None:
+    """Make events findable by words: (seq, words between single spaces)."""
+    _run_many(unit, _SEARCH_INSERTS[unit.dialect], words)
+
+
+def insert_span(unit: UnitOfWork, chunk: int, low_us: int, high_us: int) -> None:
+    """Keep the earliest and latest time in a chunk."""
+    run(unit, "INSERT INTO audit_span (chunk, low_us, high_us) VALUES (?, ?, ?)", chunk, low_us, high_us)
+
+
+def add_tallies(unit: UnitOfWork, rows: Iterable[TallyRow]) -> None:
+    """Add to the counts; writers that come together add in the same order."""
+    _run_many(unit, _COUNT, sorted(astuple(row) for row in rows))
 
 
 def find_event(unit: UnitOfWork, event_id: str) -> EventRow | None:
     """Return the event with that id."""
-    row = unit.connection.execute(_EVENT_BY_ID, {"wanted": event_id}).one_or_none()
-    return None if row is None else EventRow(**dict(zip(_COLUMNS, row, strict=True)))
+    return _to_event(unit.connection.execute(_EVENT_BY_ID, {"wanted": event_id}).one_or_none())
 
 
-_EMPTY_HEAD = "INSERT INTO audit_head (id, size, root, frontier) VALUES (1, 0, {root}, {frontier})"
-_EMPTY_ROOT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-
-GUARDS: dict[str, dict[str, tuple[str, ...]]] = {
-    "sqlite": {
-        "audit_head": (_EMPTY_HEAD.format(root=f"x'{_EMPTY_ROOT}'", frontier="x''"),),
-        "audit_event": (
-            """CREATE TRIGGER audit_event_insert BEFORE INSERT ON audit_event
-            WHEN NEW.seq IS NOT (SELECT size FROM audit_head WHERE id = 1)
-              OR EXISTS (SELECT 1 FROM audit_event WHERE event_id = NEW.event_id)
-            BEGIN SELECT RAISE(ABORT, 'the audit log takes only the next event'); END""",
-            """CREATE TRIGGER audit_event_update BEFORE UPDATE ON audit_event
-            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
-            """CREATE TRIGGER audit_event_delete BEFORE DELETE ON audit_event
-            BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END""",
-        ),
-    },
-    "postgresql": {
-        "audit_head": (_EMPTY_HEAD.format(root=rf"'\x{_EMPTY_ROOT}'", frontier="''"),),
-        "audit_event": (
-            """CREATE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$""",
-            """CREATE FUNCTION audit_demand_next() RETURNS trigger LANGUAGE plpgsql AS
-            $$ BEGIN
-              IF NEW.seq IS DISTINCT FROM (SELECT size FROM audit_head WHERE id = 1) THEN
-                RAISE EXCEPTION 'the audit log takes only the next event';
-              END IF;
-              RETURN NEW;
-            END $$""",
-            """CREATE TRIGGER audit_event_insert BEFORE INSERT ON audit_event
-            FOR EACH ROW EXECUTE FUNCTION audit_demand_next()""",
-            """CREATE TRIGGER audit_event_change BEFORE UPDATE OR DELETE OR TRUNCATE ON audit_event
-            FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()""",
-        ),
-    },
-}
-"""What CREATE TABLE cannot say, by dialect and table: the empty head, and the triggers that keep the rest as it is."""
+def find_event_at(unit: UnitOfWork, seq: int) -> EventRow | None:
+    """Return the event with that number."""
+    return _to_event(unit.connection.execute(_EVENT_BY_SEQ, {"wanted": seq}).one_or_none())
 
 
-def _install_guards(table: Table, connection: Connection, **_keywords: Any) -> None:
-    for statement in GUARDS[connection.dialect.name].get(table.name, ()):
-        connection.exec_driver_sql(statement)
+def find_last_seq(unit: UnitOfWork) -> int | None:
+    """Return the highest number there is."""
+    found: int | None = run(unit, "SELECT max(seq) FROM audit_event").scalar_one()
+    return found
 
 
-for _table in (audit_event, audit_head, audit_node):
-    event.listen(_table, "after_create", _install_guards)
+def list_events(unit: UnitOfWork, first: int, end: int) -> Sequence[Any]:
+    """Return the events [first, end) by number as tuples of the columns of `EventRow`, exactly as stored."""
+    return list(run(unit, _READ_EVENTS, first, end))
+
+
+def list_leaves(unit: UnitOfWork, first: int, end: int) -> list[tuple[int, bytes]]:
+    """Return (number, leaf) of events [first, end) by number."""
+    statement = "SELECT seq, leaf FROM audit_event WHERE seq >= ? AND seq < ? ORDER BY seq"
+    return [(seq, leaf) for seq, leaf in run(unit, statement, first, end)]
+
+
+def list_hashes(unit: UnitOfWork, level: int, first: int, end: int) -> list[bytes]:
+    """Return the hashes of subtrees [first, end) of a level by index; level 0 is the leaves."""
+    if level == 0:
+        return [row[0] for row in run(unit, _READ_LEAF_HASHES, first, end)]
+    return [row[0] for row in run(unit, _READ_NODE_HASHES, level, first, end)]
+
+
+def list_nodes(unit: UnitOfWork) -> list[tuple[int, int, bytes]]:
+    """Return every kept subtree as (level, index, hash)."""
+    return [tuple(row) for row in run(unit, "SELECT level, idx, hash FROM audit_node ORDER BY level, idx")]
+
+
+def add_checkpoint(unit: UnitOfWork, size: int, note: str) -> None:
+    """Keep a signed checkpoint; the first one of a size stays."""
+    if run(unit, "SELECT size FROM audit_checkpoint WHERE size = ?", size).first() is None:
+        run(unit, "INSERT INTO audit_checkpoint (size, note) VALUES (?, ?)", size, note)
+
+
+def list_checkpoints(unit: UnitOfWork) -> list[tuple[int, str]]:
+    """Return every kept checkpoint as (size, note), by size."""
+    return [(size, note) for size, note in run(unit, "SELECT size, note FROM audit_checkpoint ORDER BY size")]
+
+
+def find_last_checkpoint(unit: UnitOfWork) -> str | None:
+    """Return the newest checkpoint kept in the database."""
+    found: str | None = run(unit, "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1").scalar_one_or_none()
+    return found
+
+
+def insert_disclosures(unit: UnitOfWork, rows: Iterable[DisclosureRow]) -> None:
+    """Keep what salted hashes in leaves stand for."""
+    statement = "INSERT INTO audit_disclosure (seq, name, salt, value) VALUES (?, ?, ?, ?)"
+    _run_many(unit, statement, (astuple(row) for row in rows))
+
+
+def list_disclosures(unit: UnitOfWork, first: int, end: int) -> list[DisclosureRow]:
+    """Return what the salted hashes of events [first, end) stand for, by number and name."""
+    statement = "SELECT seq, name, salt, value FROM audit_disclosure WHERE seq >= ? AND seq < ? ORDER BY seq, name"
+    return [
+        DisclosureRow(seq=row[0], name=row[1], salt=row[2], value=row[3]) for row in run(unit, statement, first, end)
+    ]
+
+
+def delete_disclosures(unit: UnitOfWork, seq: int, names: Iterable[str]) -> None:
+    """Forget what salted hashes of an event stand for."""
+    _run_many(unit, "DELETE FROM audit_disclosure WHERE seq = ? AND name = ?", ((seq, name) for name in names))
+
+
+def list_spans(unit: UnitOfWork) -> list[tuple[int, int, int]]:
+    """Return (chunk, earliest, latest) of every sealed chunk."""
+    return [tuple(row) for row in run(unit, "SELECT chunk, low_us, high_us FROM audit_span ORDER BY chunk")]
+
+
+def list_tallies(unit: UnitOfWork) -> list[TallyRow]:
+    """Return every count."""
+    rows = run(unit, "SELECT field, value, day, events FROM audit_tally")
+    return [TallyRow(field=row[0], value=row[1], day=row[2], events=row[3]) for row in rows]
+
+
+def _to_event(row: Any) -> EventRow | None:
+    return None if row is None else EventRow(**dict(zip(EVENT.c.keys(), row, strict=True)))

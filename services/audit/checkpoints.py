@@ -1,0 +1,171 @@
+"""Checkpoints: signed heads of the log, kept outside the database as well, so that a forger must own both.
+
+The database is held against the newest checkpoint outside it: if it has fewer events, or other ones, it was rolled
+back, cut short, rewritten or exchanged, and nothing more is written to it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.audit.files import told, write_whole
+from services.audit.keys import PRIVATE_KEY, PUBLIC_KEY, KeyRing
+from services.audit.merkle import CompactRange
+from services.audit.notes import Checkpoint, Signer, check_note, parse_checkpoint
+from services.audit.tree import StoredTree
+from services.errors import Unverified
+from services.store import Store, UnitOfWork, audit_log
+
+_RESTORE = "Run `gatehouse audit verify` to see where, and restore the store from a backup."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Integrity:
+    """How the log stands.
+
+    Args:
+        size: how many events it has; None if it cannot be told.
+        checkpoint: the newest checkpoint outside the database, if there is one that can be trusted.
+        problem: one sentence on what is wrong; None while all is well.
+    """
+
+    size: int | None
+    checkpoint: Checkpoint | None
+    problem: str | None
+
+
+class Checkpoints:
+    """The signed checkpoints of one installation."""
+
+    def __init__(self, store: Store, home: Path) -> None:
+        self._store = store
+        self.keys = KeyRing(home / "keys")
+        self.folder = home / "checkpoints"
+        self.path = self.folder / "latest"
+
+    def write(self) -> str:
+        """Sign the log as it is now, keep the note outside and inside the database, and return it.
+
+        Raises:
+            Unverified: the log disagrees with the last checkpoint, or the key is missing.
+            Unreachable: store or file cannot be written.
+        """
+        with self._store.write() as unit:
+            head = audit_log.find_head(unit, lock=True)
+            self.check(unit)
+            assert head is not None, "the check would have missed it"
+            signer = self._get_signer()
+            note = signer.sign(Checkpoint(origin=signer.name, size=head.size, root=head.root).text)
+            # The file first: a note inside without one outside means that somebody removed the one outside.
+            with told(self.path):
+                write_whole(self.path, note.encode())
+            audit_log.add_checkpoint(unit, head.size, note)
+            unit.commit()
+        return note
+
+    def get_key(self) -> str:
+        """Return the public key as one line, making the pair at first use.
+
+        Raises:
+            Unverified: the key is missing although it has signed before.
+        """
+        return self._get_signer().verifier.text
+
+    def get_integrity(self) -> Integrity:
+        """Return how the log stands, from a few hundred hashes."""
+        with self._store.read() as unit:
+            head = audit_log.find_head(unit)
+            problem = self.find_divergence(unit)
+        try:
+            outside = self.find_outside()
+        except Unverified:
+            outside = None
+        return Integrity(size=head.size if head else None, checkpoint=outside, problem=problem)
+
+    def check(self, unit: UnitOfWork) -> None:
+        """Check that the log agrees with itself and with the last checkpoint outside.
+
+        Raises:
+            Unverified: it does not.
+        """
+        if (problem := self.find_divergence(unit)) is not None:
+            raise Unverified(problem, next_step=_RESTORE)
+
+    def find_divergence(self, unit: UnitOfWork) -> str | None:
+        """Return one sentence on how the log disagrees with itself or the last checkpoint outside, or None."""
+        try:
+            return self._find_broken_head(unit) or self._find_broken_promise(unit)
+        except Unverified as error:
+            return error.message
+
+    def find_outside(self) -> Checkpoint | None:
+        """Return the newest checkpoint outside the database, or None if there never was one.
+
+        Raises:
+            Unverified: the file is no checkpoint signed by a key that is trusted here.
+            Unreachable: the file cannot be read.
+        """
+        with told(self.path):
+            try:
+                note = self.path.read_text(encoding="utf-8")
+            except FileNotFoundError:
+                return None
+            except UnicodeDecodeError as error:
+                raise _foreign(self.path, "it is not UTF-8 text") from error
+        try:
+            return parse_checkpoint(check_note(note, self.keys.list_verifiers()))
+        except ValueError as error:
+            raise _foreign(self.path, str(error)) from error
+
+    def _find_broken_head(self, unit: UnitOfWork) -> str | None:
+        head = audit_log.find_head(unit)
+        if head is None:
+            return "The audit log has lost its head."
+        last = audit_log.find_last_seq(unit)
+        if (-1 if last is None else last) != head.size - 1:
+            return f"The audit log counts {head.size} events, but its last one is {last}."
+        try:
+            tree = CompactRange.unpack(head.size, head.frontier)
+        except ValueError as error:
+            return f"The head of the audit log is broken: {error}."
+        if tree.root != head.root or StoredTree(unit).root(head.size) != head.root:
+            return f"The head of the audit log is not the root of its {head.size} events."
+        return None
+
+    def _find_broken_promise(self, unit: UnitOfWork) -> str | None:
+        outside = self.find_outside()
+        if outside is None:
+            return self._find_lost_file(unit)
+        head = audit_log.find_head(unit)
+        size = 0 if head is None else head.size
+        if size < outside.size:
+            return f"The audit log has {size} events, but its last checkpoint outside covers {outside.size}."
+        if StoredTree(unit).root(outside.size) != outside.root:
+            return f"The first {outside.size} events of the audit log are not those of its last checkpoint outside."
+        return None
+
+    def _find_lost_file(self, unit: UnitOfWork) -> str | None:
+        signer = self.keys.find_signer()
+        for size, note in reversed(audit_log.list_checkpoints(unit)):
+            if signer is not None and note.startswith(f"{signer.name}\n"):
+                return f"The audit log has a checkpoint of {size} events, but {self.path} is gone."
+        return None
+
+    def _get_signer(self) -> Signer:
+        signer = self.keys.find_signer()
+        if signer is not None:
+            return signer
+        if self.path.exists() or (self.keys.folder / PUBLIC_KEY).exists():
+            raise Unverified(
+                f"The signing key {self.keys.folder / PRIVATE_KEY} is missing, but it has signed checkpoints before.",
+                next_step="Put the key back from where the backup's keys are kept.",
+            )
+        return self.keys.create_signer()
+
+
+def _foreign(path: Path, why: str) -> Unverified:
+    return Unverified(
+        f"{path} is no checkpoint that this installation trusts: {why}.",
+        next_step="Put back the file, or add the public key that signed it to the folder `keys` of the home.",
+    )

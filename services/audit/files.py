@@ -1,0 +1,59 @@
+"""Small files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from services.errors import Unreachable
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Say which file could not be read or written, and why.
+
+    Raises:
+        Unreachable: the operating system refused inside the block, as on a full disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise Unreachable(
+            f"{path} cannot be used: {error.strerror or error}.",
+            next_step="Check that its folder is there, has space, and may be written.",
+        ) from error
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
+    """Put a file in place in one step, durably.
+
+    Raises:
+        FileExistsError: it is there already and `replace` is false.
+        OSError: it cannot be written; what was there before is still there.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), mode)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if replace:
+            Path(temporary).replace(path)
+        else:
+            path.hardlink_to(temporary)
+    finally:
+        Path(temporary).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

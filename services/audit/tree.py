@@ -1,0 +1,57 @@
+"""The stored tree: the hash of any complete subtree from leaf hashes and the subtrees kept once in 256.
+
+Any proof reads a few tiles of at most 256 hashes, however long the log is.
+"""
+
+from __future__ import annotations
+
+from services.audit.merkle import compute_root, node_hash
+from services.errors import Unverified
+from services.store import UnitOfWork, audit_log
+
+TILE_HEIGHT = 8
+KEPT_LEVELS = frozenset({8, 16, 24})
+
+
+class StoredTree:
+    """Subtree hashes as a unit of work sees them; `read` is what the proofs of `merkle` ask for."""
+
+    def __init__(self, unit: UnitOfWork) -> None:
+        self._unit = unit
+        self._tiles: dict[tuple[int, int], list[bytes]] = {}
+
+    def read(self, level: int, index: int) -> bytes:
+        """Return the hash of the complete subtree (level, index).
+
+        Raises:
+            Unverified: the database lacks a hash that a log of its size has.
+        """
+        base = min(level // TILE_HEIGHT, 3) * TILE_HEIGHT
+        count = 1 << (level - base)
+        first = index * count
+        tile = self._tile(base, first >> TILE_HEIGHT)
+        start = first & (2**TILE_HEIGHT - 1)
+        hashes = tile[start : start + count]
+        if len(hashes) != count:
+            raise Unverified(
+                f"The audit log lacks hashes below event {(index + 1) << level}.",
+                next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
+            )
+        while len(hashes) > 1:
+            hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+        return hashes[0]
+
+    def root(self, size: int) -> bytes:
+        """Return the root of the first `size` events.
+
+        Raises:
+            Unverified: the database lacks a hash that a log of that size has.
+        """
+        return compute_root(size, self.read)
+
+    def _tile(self, base: int, index: int) -> list[bytes]:
+        if (base, index) not in self._tiles:
+            first = index << TILE_HEIGHT
+            found = audit_log.list_hashes(self._unit, base, first, first + 2**TILE_HEIGHT)
+            self._tiles[base, index] = found
+        return self._tiles[base, index]

@@ -1,0 +1,76 @@
+"""What full-text search finds an event by: the words of its fields, the same on both databases.
+
+A word is a run of letters and digits, folded to lower case without accents (Unicode NFKD); a search gives beginnings of
+words, all of which must stand somewhere in the event. Splitting here, and not in the database, is what makes SQLite and
+PostgreSQL agree.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import unicodedata
+from collections.abc import Iterator
+from typing import Any
+
+from services.errors import InvalidInput
+
+MAX_WORDS = 1000
+MAX_WORD_LENGTH = 48
+_SEARCHED = ("actor", "action", "subject", "model", "reason", "policy_revision", "origin", "before", "after")
+_WORD = re.compile(r"[^\W_]+")
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text, in order.
+
+    >>> split_words("Élan fraud_detector/7")
+    ['elan', 'fraud', 'detector', '7']
+    """
+    if not text.isascii():
+        text = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
+    return [word[:MAX_WORD_LENGTH] for word in _WORD.findall(text.casefold())]
+
+
+def get_wanted_words(text: str) -> tuple[str, ...]:
+    """Return the beginnings of words that a search asks for.
+
+    Raises:
+        InvalidInput: the text holds no letter and no digit.
+    """
+    wanted = tuple(dict.fromkeys(split_words(text)))
+    if not wanted:
+        raise InvalidInput(
+            f"There is no word to search for in {text!r}.", next_step="Search for at least one letter or digit."
+        )
+    return wanted
+
+
+def words_of(fields: dict[str, Any]) -> list[str]:
+    """Return the distinct words of an event's leaf, once it is read as JSON; a very long event keeps its first."""
+    found: dict[str, None] = {}
+    for name in _SEARCHED:
+        for text in _texts(fields.get(name)):
+            found.update(dict.fromkeys(split_words(text)))
+            if len(found) >= MAX_WORDS:
+                return list(found)[:MAX_WORDS]
+    return list(found)
+
+
+def has_words(leaf: bytes, wanted: tuple[str, ...]) -> bool:
+    """Return whether each wanted beginning stands in the event."""
+    words = words_of(json.loads(leaf))
+    return all(any(word.startswith(beginning) for word in words) for beginning in wanted)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield str(value)
