@@ -74,14 +74,14 @@ def test_one_call_logs_the_full_story_of_a_classifier(tracking: str, tmp_path: P
     assert (
         run.data.tags.items() >= {"git_commit": "c0ffee", "mlflow.source.git.commit": "c0ffee", "team": "fraud"}.items()
     )
-    contexts = {entry.tags[0].value: entry.dataset.name for entry in run.inputs.dataset_inputs}
+    contexts = {entry.tags[0].value: entry.dataset.name for entry in run.inputs.dataset_inputs}  # type: ignore[union-attr]
     assert contexts == {"training": "payments (training)", "testing": "payments (held out)"}
     version = client.get_model_version("story_fraud", str(story.version))
     assert version.source == f"models:/{story.model_id}"
     assert version.description == "Logistic baseline"
     assert version.tags.items() >= {"tuned_from": "story_fraud/1", "risk": "tier1", "task": "classification"}.items()
     logged = client.get_logged_model(story.model_id)
-    assert {metric.dataset_name for metric in logged.metrics} == {"payments (held out)"}
+    assert {metric.dataset_name for metric in logged.metrics or []} == {"payments (held out)"}
     assert logged.params["logisticregression__C"] == "1.0"
 
     files = run_files(story.run_id, tmp_path)
@@ -103,7 +103,7 @@ def test_the_logged_classifier_loads_and_answers_as_its_signature_says(tracking:
     story = gatehouse.log_story(
         model, task="classification", train=features, train_label=label, test=features, test_label=label
     )
-    loaded = load_model(story.model_uri)
+    loaded: Any = load_model(story.model_uri)
     assert (loaded.predict(features) == model.predict(features)).all()
     assert loaded.get_raw_model().predict_proba(features).shape == (len(features), 2)
     assert [str(column.type) for column in loaded.metadata.signature.outputs] == ["DataType.long"]
@@ -230,7 +230,7 @@ def test_a_model_of_any_flavor_is_told_about_by_its_uri(tracking: str) -> None:
     )
     assert story.model_id == info.model_id
     assert story.version == 1
-    assert "auc" in {metric.key for metric in mlflow.MlflowClient().get_logged_model(info.model_id).metrics}
+    assert "auc" in {metric.key for metric in mlflow.MlflowClient().get_logged_model(info.model_id).metrics or []}
 
 
 def test_a_value_too_long_for_a_parameter_does_not_stop_the_story(tracking: str) -> None:
