@@ -1,8 +1,8 @@
 """Signed notes and checkpoints: c2sp.org/signed-note and c2sp.org/tlog-checkpoint, with Ed25519 (RFC 8032).
 
 A note is text that ends in a newline, an empty line, and signature lines `— NAME BASE64(key id ‖ signature)`. The key
-id is the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). A checkpoint is a note whose text is origin, size
-and base64 root, a line each. Keys are written as golang.org/x/mod/sumdb/note writes them, so its tools can read them.
+id is the first four bytes of SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key). A checkpoint is a note whose text is origin,
+size and base64 root, a line each. Keys are written as golang.org/x/mod/sumdb/note writes them, for its tools to read.
 """
 
 from __future__ import annotations
