@@ -1,0 +1,218 @@
+"""The lineage graph: drawn in layers from data to deployment, clickable, and beside it the same as a table.
+
+Layers are longest paths from the sources; inside a layer nodes stand near those they come from (the barycentre rule of
+Sugiyama, Tagawa and Toda 1981), so that few edges cross. A cycle, which a registry should not hold but can, is cut at
+the edge that closes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from app.ui.states import Tone
+from app.ui.tables import Column, data_table
+from app.ui.theme import Palette, palette
+from services.untrusted.escape import as_line
+
+_ROW_PX = 64
+_LAYER_PX = 58
+_TALLEST_PX = 640
+# Its own size, so that corners and border are not stretched.
+_BOX = "path://M8 0h140a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-140a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"
+_BORDER_PX = 36  # of the container, with its padding
+_PLAIN = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")", "|": "¦", "&": "\uff06"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """A thing in the graph; `tone` marks those in a state worth seeing, such as in production."""
+
+    id: str
+    kind: str
+    label: str
+    tone: Tone | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edge:
+    """What leads to what, and how."""
+
+    source: str
+    target: str
+    kind: str
+
+
+def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt: str) -> str | None:
+    """Draw the graph and its table; returns the id of the node that was picked in either."""
+    known = {node.id for node in nodes}
+    drawn = [edge for edge in edges if edge.source in known and edge.target in known]
+    places = place([node.id for node in nodes], [(edge.source, edge.target) for edge in drawn])
+    layers = max((layer for layer, _ in places.values()), default=0) + 1
+    rows = max((row for _, row in places.values()), default=0) + 1
+    height = max(_ROW_PX * round(rows), _LAYER_PX * layers) + 24
+    with st.container(height=min(height + _BORDER_PX, _TALLEST_PX), border=True):
+        state = st.echarts_chart(
+            _option(nodes, drawn, places, palette()), key=key, height=height, on_select="rerun", alt=alt
+        )
+    picked = _picked(state, [node.id for node in nodes])
+    with st.expander("The same as a table", icon=":material/table_rows:"):
+        chosen = data_table(
+            _rows(nodes, drawn),
+            [
+                Column(name="kind", label="Kind"),
+                Column(name="label", label="What"),
+                Column(name="from", label="Comes from", width="medium"),
+                Column(name="to", label="Leads to", width="medium"),
+            ],
+            key=f"{key}_table",
+            alt=f"{alt}, as a table",
+            select="one",
+            max_rows=12,
+        )
+    return nodes[chosen.selected[0]].id if chosen.selected else picked
+
+
+def place(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, tuple[int, float]]:
+    """Return the layer of every node and where it stands in it, centred.
+
+    >>> place(["data", "run", "model"], [("data", "run"), ("run", "model")])
+    {'data': (0, 0.0), 'run': (1, 0.0), 'model': (2, 0.0)}
+    """
+    sources: dict[str, list[str]] = {node: [] for node in ids}
+    for source, target in edges:
+        sources[target].append(source)
+    layers = _layers(ids, sources)
+    by_layer: dict[int, list[str]] = {}
+    for node in ids:
+        by_layer.setdefault(layers[node], []).append(node)
+    height = max((len(members) for members in by_layer.values()), default=0)
+    places: dict[str, tuple[int, float]] = {}
+    for layer in sorted(by_layer):
+        members = sorted(by_layer[layer], key=lambda node: _pull(sources[node], places))
+        top = (height - len(members)) / 2
+        places.update({node: (layer, top + row) for row, node in enumerate(members)})
+    return places
+
+
+def _layers(ids: Sequence[str], sources: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    layers: dict[str, int] = {}
+    path: set[str] = set()
+    for start in ids:
+        pending = [start]
+        while pending:
+            node = pending[-1]
+            path.add(node)
+            waiting = [source for source in sources[node] if source not in layers and source not in path]
+            if waiting:
+                pending.append(waiting[0])
+                continue
+            if node not in layers:
+                layers[node] = max((layers[source] + 1 for source in sources[node] if source in layers), default=0)
+            path.discard(pending.pop())
+    return layers
+
+
+def _pull(sources: Sequence[str], places: Mapping[str, tuple[int, float]]) -> float:
+    rows = [places[source][1] for source in sources if source in places]
+    return sum(rows) / len(rows) if rows else 0.0
+
+
+def _option(
+    nodes: Sequence[Node], edges: Sequence[Edge], places: Mapping[str, tuple[int, float]], colors: Palette
+) -> dict[str, Any]:
+    """From left to right where there is room, from top to bottom on a telephone."""
+    last_layer = max((layer for layer, _ in places.values()), default=0)
+    last_row = max((row for _, row in places.values()), default=0.0)
+    wide = [[float(places[node.id][0]), places[node.id][1]] for node in nodes]
+    narrow = [[row, layer] for layer, row in wide]
+    return {
+        "baseOption": {
+            "animation": False,
+            "tooltip": {"trigger": "item", "formatter": "{b}"},
+            "grid": {"left": 88, "right": 88, "top": 34, "bottom": 34, "show": False},
+            "xAxis": _axis(last_layer),
+            "yAxis": {**_axis(last_row), "inverse": True},
+            "series": [
+                {
+                    "type": "graph",
+                    "coordinateSystem": "cartesian2d",
+                    "selectedMode": "single",
+                    "symbol": _BOX,
+                    "symbolSize": [156, 42],
+                    "lineStyle": {"color": colors.muted, "width": 1.2, "opacity": 0.6},
+                    "select": {"itemStyle": {"borderColor": colors.accent, "borderWidth": 2}},
+                    "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2}},
+                    "data": [_drawn(node, at, colors) for node, at in zip(nodes, wide, strict=True)],
+                    "links": [{"source": edge.source, "target": edge.target} for edge in edges],
+                }
+            ],
+        },
+        "media": [
+            {
+                "query": {"maxWidth": 620},
+                "option": {
+                    "grid": {"left": 80, "right": 80},
+                    "xAxis": _axis(last_row),
+                    "yAxis": _axis(last_layer),
+                    "series": [{"data": [_drawn(node, at, colors) for node, at in zip(nodes, narrow, strict=True)]}],
+                },
+            }
+        ],
+    }
+
+
+def _axis(last: float) -> dict[str, Any]:
+    # One place alone stands in the middle.
+    return {"type": "value", "show": False, "min": 0 if last else -1, "max": last or 1}
+
+
+def _drawn(node: Node, at: Sequence[float], colors: Palette) -> dict[str, Any]:
+    # ECharts reads braces as templates and tooltips as HTML.
+    label = as_line(node.label).translate(_PLAIN)
+    return {
+        "id": node.id,
+        "name": label,
+        "value": list(at),
+        "itemStyle": {
+            "color": colors.fills[node.tone] if node.tone else colors.surface,
+            "borderColor": colors.tones[node.tone] if node.tone else colors.border,
+            "borderWidth": 1,
+        },
+        "label": {
+            "show": True,
+            "formatter": f"{{kind|{node.kind}}}\n{{what|{label}}}",
+            "width": 136,
+            "overflow": "truncate",
+            "rich": {
+                "kind": {"color": colors.muted, "fontSize": 10, "lineHeight": 14},
+                "what": {"color": colors.text, "fontSize": 12, "lineHeight": 16},
+            },
+        },
+    }
+
+
+def _rows(nodes: Sequence[Node], edges: Sequence[Edge]) -> list[dict[str, str]]:
+    labels = {node.id: node.label for node in nodes}
+    return [
+        {
+            "kind": node.kind,
+            "label": node.label,
+            "from": ", ".join(f"{labels[edge.source]} ({edge.kind})" for edge in edges if edge.target == node.id),
+            "to": ", ".join(f"{labels[edge.target]} ({edge.kind})" for edge in edges if edge.source == node.id),
+        }
+        for node in nodes
+    ]
+
+
+def _picked(state: Any, ids: Sequence[str]) -> str | None:
+    indices: list[int] = [
+        index
+        for group in state["selection"].get("selected", ())
+        if group.get("data_type") == "node"
+        for index in group["data_indices"]
+    ]
+    return next((ids[index] for index in indices if index < len(ids)), None)
