@@ -47,7 +47,9 @@ DATASETS = _table("datasets", "dataset_uuid name digest dataset_source_type data
 LOGGED_MODELS = _table(
     "logged_models", "model_id name status experiment_id source_run_id creation_timestamp_ms lifecycle_stage"
 )
-LOGGED_METRICS = _table("logged_model_metrics", "model_id metric_name metric_value metric_step metric_timestamp_ms")
+LOGGED_METRICS = _table(
+    "logged_model_metrics", "model_id metric_name metric_value metric_step metric_timestamp_ms run_id"
+)
 LOGGED_PARAMS = _table("logged_model_params", "model_id param_key param_value")
 LOGGED_TAGS = _table("logged_model_tags", "model_id tag_key tag_value")
 SCHEMA = _table("alembic_version", "version_num")

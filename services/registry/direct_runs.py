@@ -93,7 +93,9 @@ class DirectRuns:
             .order_by(LOGGED_METRICS.c.metric_step, LOGGED_METRICS.c.metric_timestamp_ms, LOGGED_METRICS.c.metric_value)
         )
         metrics: dict[str, dict[str, float]] = defaultdict(dict)
+        measured_by: dict[str, set[str]] = defaultdict(set)
         for row in self.database.rows(points):
+            measured_by[row.model_id].add(row.run_id)
             metrics[row.model_id][row.metric_name] = math.nan if row.metric_value is None else row.metric_value
         params = self._pairs(LOGGED_PARAMS.c.model_id, LOGGED_PARAMS.c.param_key, LOGGED_PARAMS.c.param_value, ids)
         tags = self._pairs(LOGGED_TAGS.c.model_id, LOGGED_TAGS.c.tag_key, LOGGED_TAGS.c.tag_value, ids)
@@ -101,7 +103,7 @@ class DirectRuns:
             LOGGED_MODELS.c.model_id.in_(ids), LOGGED_MODELS.c.lifecycle_stage == "active"
         )
         rows = self.database.rows(query.order_by(LOGGED_MODELS.c.model_id))
-        return [_read_logged_model(row, metrics, params, tags) for row in rows]
+        return [_read_logged_model(row, metrics, params, tags, measured_by) for row in rows]
 
     def _pairs(
         self, owner: ColumnClause[Any], key: ColumnClause[Any], value: ColumnClause[Any], ids: Sequence[str]
@@ -140,7 +142,9 @@ def _read_dataset(row: Row[Any]) -> Dataset:
     )
 
 
-def _read_logged_model(row: Row[Any], metrics: Pairs, params: Pairs, tags: Pairs) -> LoggedModel:
+def _read_logged_model(
+    row: Row[Any], metrics: Pairs, params: Pairs, tags: Pairs, measured_by: Mapping[str, set[str]]
+) -> LoggedModel:
     return LoggedModel(
         model_id=row.model_id,
         name=row.name,
@@ -151,4 +155,5 @@ def _read_logged_model(row: Row[Any], metrics: Pairs, params: Pairs, tags: Pairs
         metrics=metrics.get(row.model_id, {}),
         params=params.get(row.model_id, {}),
         tags=tags.get(row.model_id, {}),
+        measured_by=tuple(sorted(measured_by.get(row.model_id, ()))),
     )

@@ -90,7 +90,7 @@ class Run:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedModel:
-    """A model folder as training code logged it, registered or not."""
+    """A model folder as training code logged it, registered or not; `measured_by` are the runs its metrics are from."""
 
     model_id: str
     name: str = ""
@@ -101,6 +101,7 @@ class LoggedModel:
     metrics: Mapping[str, float] = field(default_factory=dict)
     params: Mapping[str, str] = field(default_factory=dict)
     tags: Mapping[str, str] = field(default_factory=dict)
+    measured_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,7 @@ def read_logged_model(answer: Json) -> LoggedModel:
         metrics=_metrics(sorted(data.get("metrics", ()), key=_point)),
         params=_pairs(data.get("params", ())),
         tags=_pairs(info.get("tags", ())),
+        measured_by=tuple(sorted({_text(entry["run_id"]) for entry in data.get("metrics", ()) if entry.get("run_id")})),
     )
 
 
