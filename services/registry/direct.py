@@ -26,6 +26,7 @@ from services.registry.direct_database import (
     open_database,
 )
 from services.registry.direct_runs import DirectRuns
+from services.registry.metrics import merge_metrics
 from services.registry.names import quoted
 from services.registry.tags import AUTHOR_TAG, PROMPT_TAG
 from services.registry.values import ModelVersion, RegisteredModel, Stage
@@ -106,12 +107,9 @@ class DirectRegistry(DirectRuns):
 
     def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
         """Return the metrics of the version's run and logged model; the logged model's own win."""
-        metrics: dict[str, float] = {}
-        if version.run_id:
-            metrics.update(self.get_run(version.run_id).metrics)
-        for model in self.list_logged_models([version.model_id] if version.model_id else []):
-            metrics.update(model.metrics)
-        return metrics
+        runs = self.list_runs([version.run_id]) if version.run_id else ()
+        logged = self.list_logged_models([version.model_id]) if version.model_id else ()
+        return merge_metrics(runs[0].metrics if runs else {}, logged[0].metrics if logged else {})
 
     def close(self) -> None:
         """Give back the connections."""

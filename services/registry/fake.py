@@ -20,10 +20,12 @@ from services.clock import Clock, utc_now
 from services.errors import InvalidInput, NotFound
 from services.registry.digest import digest_folder
 from services.registry.faults import Faults
+from services.registry.metrics import merge_metrics
 from services.registry.names import check_model_name, quoted
 from services.registry.tags import AUTHOR_TAG
 from services.registry.values import ArtifactFile, Dataset, LoggedModel, ModelVersion, RegisteredModel, Run, Stage
 from services.registry.wire import follow_source, model_id_of
+from services.untrusted.paths import check_relative
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -142,7 +144,11 @@ class FakeRegistry:
 
     def remove_files(self, version: ModelVersion) -> None:
         """Lose a version's artifacts, which leaves its record as it was."""
-        self._files.pop(self._folder(version), None)
+        self.remove_files_of(self._folder(version))
+
+    def remove_files_of(self, source: str) -> None:
+        """Lose the artifacts of a logged model (`models:/m-…`) or of a run's folder."""
+        self._files.pop(source, None)
 
     def put_file(self, version: ModelVersion, path: str, content: bytes) -> None:
         """Write into a version's model folder, as somebody with access to the artifact store can."""
@@ -210,7 +216,7 @@ class FakeRegistry:
     def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
         """Return the metrics of the version's run and logged model."""
         run, logged = self._runs.get(version.run_id or ""), self._logged.get(version.model_id or "")
-        return {**(run.metrics if run else {}), **(logged.metrics if logged else {})}
+        return merge_metrics(run.metrics if run else {}, logged.metrics if logged else {})
 
     @_call
     def read_file(self, version: ModelVersion, path: str, *, max_bytes: int) -> bytes:
@@ -220,7 +226,7 @@ class FakeRegistry:
     @_call
     def list_files(self, version: ModelVersion) -> Sequence[ArtifactFile]:
         """Return every file of the version's model folder, by path."""
-        return self._list(self._folder(version))
+        return _entries(self._content(self._folder(version)))
 
     @_call
     def read_run_file(self, run_id: str, path: str, *, max_bytes: int) -> bytes:
@@ -230,7 +236,7 @@ class FakeRegistry:
     @_call
     def list_run_files(self, run_id: str) -> Sequence[ArtifactFile]:
         """Return every artifact of a run, by path."""
-        return self._list(f"runs:/{run_id}")
+        return _entries(self._files_in(f"runs:/{run_id}"))
 
     @_call
     def download(self, version: ModelVersion, folder: Path) -> Path:
@@ -372,19 +378,24 @@ class FakeRegistry:
     def _folder(self, version: ModelVersion) -> str:
         return follow_source(version.source, self._find_source)
 
+    def _files_in(self, folder: str) -> Mapping[str, bytes]:
+        if not folder.startswith("runs:/"):
+            return self._files.get(folder, {})
+        run_id, _, inside = folder.removeprefix("runs:/").partition("/")
+        prefix = f"{inside}/" if inside else ""
+        held = self._files.get(f"runs:/{run_id}", {})
+        return {path.removeprefix(prefix): content for path, content in held.items() if path.startswith(prefix)}
+
     def _content(self, folder: str) -> Mapping[str, bytes]:
-        if not self._files.get(folder):
+        files = self._files_in(folder)
+        if not files:
             raise NotFound(
                 f"The files of {quoted(folder)} are gone.", next_step="Restore them in the registry's artifact store."
             )
-        return self._files[folder]
-
-    def _list(self, folder: str) -> Sequence[ArtifactFile]:
-        files = self._content(folder) if folder.startswith("models:/") else self._files.get(folder, {})
-        return [ArtifactFile(path=path, size_bytes=len(files[path])) for path in sorted(files)]
+        return files
 
     def _read(self, folder: str, path: str, max_bytes: int) -> bytes:
-        content = self._files.get(folder, {}).get(path)
+        content = self._files_in(folder).get(str(check_relative(path)))
         if content is None:
             raise NotFound(
                 f"The file {quoted(path)} of {quoted(folder)} is gone.",
@@ -395,3 +406,7 @@ class FakeRegistry:
                 f"The file {quoted(path)} is larger than {max_bytes} bytes.", next_step="Look at it in MLflow itself."
             )
         return content
+
+
+def _entries(files: Mapping[str, bytes]) -> Sequence[ArtifactFile]:
+    return [ArtifactFile(path=path, size_bytes=len(files[path])) for path in sorted(files)]

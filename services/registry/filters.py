@@ -2,36 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 NAMES_AT_ONCE = 50
 
 
 def text_filters(key: str, values: Sequence[str], *, at_once: int) -> list[str]:
-    """Return conditions `key IN (…)` that together cover `values`; a value with a quote can be no id and is left out.
+    """Return conditions `key IN (…)` that together cover `values`; what cannot be quoted can be no id and is left out.
 
     >>> text_filters("model_id", ["m-1", "m-2", "m'3"], at_once=2)
     ["model_id IN ('m-1', 'm-2')"]
     """
-    plain = sorted({value for value in values if "'" not in value})
+    plain = sorted({value for value in values if _is_plain(value)})
     return [
         f"{key} IN ({', '.join(map(_single_quoted, plain[start : start + at_once]))})"
         for start in range(0, len(plain), at_once)
     ]
 
 
-def name_filters(names: Sequence[str]) -> Iterator[str]:
-    r"""Yield conditions that together cover model names; some may cover other names too, which the caller leaves out.
+def name_filters(names: Sequence[str]) -> list[str]:
+    """Return conditions that together cover model names; some may cover other names too, which the caller leaves out.
 
-    >>> list(name_filters(["a", "it's", "both ' and \""]))
-    ["name IN ('a')", 'name = "it\'s"', 'name LIKE \'both _ and "\'']
+    MLflow reads no quote and no control character inside a text: such a name is asked for by a pattern.
+
+    >>> name_filters(["a", "it's"])
+    ["name IN ('a')", "name LIKE 'it_s'"]
     """
-    yield from text_filters("name", names, at_once=NAMES_AT_ONCE)
-    for name in names:
-        if "'" in name and '"' not in name:
-            yield f'name = "{name}"'
-        elif "'" in name:
-            yield f"name LIKE {_single_quoted(name.replace(chr(39), '_'))}"
+    patterns = sorted({"".join(c if _is_plain(c) else "_" for c in name) for name in names if not _is_plain(name)})
+    return [
+        *text_filters("name", names, at_once=NAMES_AT_ONCE),
+        *(f"name LIKE {_single_quoted(pattern)}" for pattern in patterns),
+    ]
+
+
+def _is_plain(text: str) -> bool:
+    return text.isprintable() and not set(text) & {"'", '"', "\\", "`"}
 
 
 def _single_quoted(text: str) -> str:

@@ -6,9 +6,11 @@ import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from services.errors import InvalidInput, NotFound
 from services.registry.filters import name_filters, text_filters
+from services.registry.metrics import merge_metrics
 from services.registry.transport import Query, Transport
 from services.registry.values import LoggedModel, ModelVersion, RegisteredModel, Run
 from services.registry.wire import (
@@ -85,8 +87,8 @@ class RestRecords:
         """Return one version, its aliases, author and logged model filled."""
         found = self._version(name, version)
         model_id = found.model_id or model_id_of(follow_source(found.source, self._find_source))
-        author = found.author or (self._find_author(found.run_id) if found.run_id else "")
-        return dataclasses.replace(found, model_id=model_id, author=author)
+        run = self._find_run(found.run_id) if found.run_id and not found.author else None
+        return dataclasses.replace(found, model_id=model_id, author=found.author or (run.author if run else ""))
 
     def find_alias(self, name: str, alias: str) -> int | None:
         """Return the version an alias points at, or None."""
@@ -117,30 +119,33 @@ class RestRecords:
 
     def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
         """Return the metrics of the version's run and logged model; the logged model's own win."""
-        metrics: dict[str, float] = {}
-        if version.run_id:
-            metrics.update(self.get_run(version.run_id).metrics)
-        if version.model_id:
-            answer = self.transport.call("GET", f"{API}/logged-models/{version.model_id}")
-            metrics.update(self._read(read_logged_model, answer, "model").metrics)
-        return metrics
+        run = self._find_run(version.run_id) if version.run_id else None
+        logged = self._find_logged_model(version.model_id) if version.model_id else None
+        return merge_metrics(run.metrics if run else {}, logged.metrics if logged else {})
 
     def _version(self, name: str, version: int) -> ModelVersion:
         query = {"name": name, "version": str(version)}
         answer = self.transport.call("GET", f"{API}/model-versions/get", query=query)
         return self._read(read_version, answer, "model_version")
 
+    def _find_run(self, run_id: str) -> Run | None:
+        try:
+            return self.get_run(run_id)
+        except NotFound:
+            return None
+
+    def _find_logged_model(self, model_id: str) -> LoggedModel | None:
+        try:
+            answer = self.transport.call("GET", f"{API}/logged-models/{quote(model_id)}")
+        except NotFound:
+            return None
+        return self._read(read_logged_model, answer, "model")
+
     def _find_source(self, name: str, version: int) -> str | None:
         try:
             return self._version(name, version).source
         except NotFound:
             return None
-
-    def _find_author(self, run_id: str) -> str:
-        try:
-            return self.get_run(run_id).author
-        except NotFound:
-            return ""
 
     def _search_experiments(
         self,

@@ -33,11 +33,7 @@ class Transport:
     """One server. Safe to share between threads."""
 
     def __init__(self, address: str, *, token: str | None = None, timeout_s: float = CALL_TIMEOUT_S) -> None:
-        if not address.startswith(("http://", "https://")):
-            raise InvalidInput(
-                f"The registry address {as_line(address)!r} is not an http or https address.",
-                next_step="Set MLFLOW_TRACKING_URI to the address of an MLflow server, such as http://127.0.0.1:5000.",
-            )
+        check_address(address)
         self.address = address.rstrip("/")
         self._timeout_s = timeout_s
         share = timeout_s / CALL_TIMEOUT_S
@@ -118,7 +114,7 @@ class Transport:
             raise self._unreachable(f"answered {status}")
         try:
             answer = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             # Refusals by proxies and by MLflow's own host check are text; only their status counts.
             if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 return {"message": content[:_MAX_REASON_CHARACTERS].decode(errors="replace")}
@@ -159,6 +155,23 @@ class Transport:
             raise self._unreachable("does not answer") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(f"broke the connection ({type(error).__name__})") from error
+
+
+def check_address(address: str) -> None:
+    """Let pass only an http or https address.
+
+    Raises:
+        InvalidInput: it is none.
+    """
+    try:
+        is_usable = address.startswith(("http://", "https://")) and bool(httpx.URL(address).host)
+    except httpx.InvalidURL:
+        is_usable = False
+    if not is_usable:
+        raise InvalidInput(
+            "The registry's address is not an http or https address.",
+            next_step="Set MLFLOW_TRACKING_URI to the address of an MLflow server, such as http://127.0.0.1:5000.",
+        )
 
 
 def _without_secrets(address: str) -> str:
