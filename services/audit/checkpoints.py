@@ -136,7 +136,7 @@ class Checkpoints:
     def _find_broken_promise(self, unit: UnitOfWork) -> str | None:
         outside = self.find_outside()
         if outside is None:
-            return self._find_lost_file(unit)
+            return self.find_lost_file(unit)
         head = audit_log.find_head(unit)
         size = 0 if head is None else head.size
         if size < outside.size:
@@ -145,7 +145,7 @@ class Checkpoints:
             return f"The first {outside.size} events of the audit log are not those of its last checkpoint outside."
         return None
 
-    def _find_lost_file(self, unit: UnitOfWork) -> str | None:
+    def find_lost_file(self, unit: UnitOfWork) -> str | None:
         signer = self.keys.find_signer()
         for size, note in reversed(audit_log.list_checkpoints(unit)):
             if signer is not None and note.startswith(f"{signer.name}\n"):

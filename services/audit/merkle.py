@@ -7,7 +7,7 @@ needs a reader of such subtree hashes; checking needs nothing but the proof.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
@@ -69,6 +69,14 @@ class CompactRange:
         starts = range(0, len(frontier), HASH_BYTES)
         return cls(size=size, peaks=tuple(frontier[start : start + HASH_BYTES] for start in starts))
 
+    @classmethod
+    def of(cls, leaves: Iterable[bytes]) -> CompactRange:
+        """Return the tree over leaf hashes."""
+        tree = cls.empty()
+        for leaf in leaves:
+            tree, _ = tree.append(leaf)
+        return tree
+
     @property
     def frontier(self) -> bytes:
         """The peaks, one after the other."""
@@ -90,6 +98,13 @@ class CompactRange:
             level, index = level + 1, index >> 1
             completed.append(Subtree(level=level, index=index, hash=peaks[-1]))
         return CompactRange(size=self.size + 1, peaks=tuple(peaks)), tuple(completed)
+
+
+def join_complete(hashes: Sequence[bytes]) -> bytes:
+    """Return the root over a power of two of hashes on one level."""
+    while len(hashes) > 1:
+        hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
+    return hashes[0]
 
 
 def compute_root(size: int, read: SubtreeReader) -> bytes:

@@ -5,7 +5,7 @@ Any proof reads a few tiles of at most 256 hashes, however long the log is.
 
 from __future__ import annotations
 
-from services.audit.merkle import compute_root, node_hash
+from services.audit.merkle import compute_root, join_complete
 from services.errors import Unverified
 from services.store import UnitOfWork, audit_log
 
@@ -37,9 +37,7 @@ class StoredTree:
                 f"The audit log lacks hashes below event {(index + 1) << level}.",
                 next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
             )
-        while len(hashes) > 1:
-            hashes = [node_hash(hashes[at], hashes[at + 1]) for at in range(0, len(hashes), 2)]
-        return hashes[0]
+        return join_complete(hashes)
 
     def root(self, size: int) -> bytes:
         """Return the root of the first `size` events.

@@ -29,7 +29,7 @@ def split_words(text: str) -> list[str]:
     """
     if not text.isascii():
         text = "".join(mark for mark in unicodedata.normalize("NFKD", text) if not unicodedata.combining(mark))
-    return [word[:MAX_WORD_LENGTH] for word in _WORD.findall(text.casefold())]
+    return _WORD.findall(text.casefold())
 
 
 def get_wanted_words(text: str) -> tuple[str, ...]:
@@ -38,7 +38,7 @@ def get_wanted_words(text: str) -> tuple[str, ...]:
     Raises:
         InvalidInput: the text holds no letter and no digit.
     """
-    wanted = tuple(dict.fromkeys(split_words(text)))
+    wanted = tuple(dict.fromkeys(word[:MAX_WORD_LENGTH] for word in split_words(text)))
     if not wanted:
         raise InvalidInput(
             f"There is no word to search for in {text!r}.", next_step="Search for at least one letter or digit."
@@ -48,13 +48,8 @@ def get_wanted_words(text: str) -> tuple[str, ...]:
 
 def words_of(fields: dict[str, Any]) -> list[str]:
     """Return the distinct words of an event's leaf, once it is read as JSON; a very long event keeps its first."""
-    found: dict[str, None] = {}
-    for name in _SEARCHED:
-        for text in _texts(fields.get(name)):
-            found.update(dict.fromkeys(split_words(text)))
-            if len(found) >= MAX_WORDS:
-                return list(found)[:MAX_WORDS]
-    return list(found)
+    text = "\n".join(text for name in _SEARCHED for text in _texts(fields[name]))
+    return list(dict.fromkeys(word[:MAX_WORD_LENGTH] for word in split_words(text)))[:MAX_WORDS]
 
 
 def has_words(leaf: bytes, wanted: tuple[str, ...]) -> bool:

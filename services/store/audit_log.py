@@ -24,12 +24,12 @@ from sqlalchemy import (
     event,
     select,
 )
-from sqlalchemy.exc import DatabaseError, IntegrityError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
 from services.errors import Unverified
 from services.store.audit_guards import install_guards
 from services.store.metadata import BigKey, metadata
-from services.store.unit_of_work import UnitOfWork
+from services.store.unit_of_work import Store, UnitOfWork
 
 CHUNK_EVENTS = 256
 
@@ -150,6 +150,8 @@ class TallyRow:
 _EVENT_BY_ID = select(EVENT).where(EVENT.c.event_id == bindparam("wanted"))
 _EVENT_BY_SEQ = select(EVENT).where(EVENT.c.seq == bindparam("wanted"))
 _READ_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1"
+_LOCK_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1 FOR UPDATE"
+_MOVE_HEAD = "UPDATE audit_head SET size = ?, root = ?, frontier = ? WHERE id = 1"
 _INSERT_EVENT = (
     "INSERT INTO audit_event (seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, leaf_hash) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -171,24 +173,32 @@ _COUNT = (
 
 
 def run(unit: UnitOfWork, statement: str, *values: Any) -> Any:
-    """Execute a statement whose parameters are written `?`, and return its cursor result."""
-    return unit.connection.exec_driver_sql(_in_style(unit, statement), values)
+    """Execute a statement whose parameters are written `?` on a cursor of the driver, and return the cursor.
+
+    Going through SQLAlchemy's own result takes longer than the statements themselves.
+    """
+    connection = unit.connection
+    if not connection.in_transaction():
+        connection.begin()
+    cursor = connection.connection.cursor()
+    base = connection.dialect.loaded_dbapi.Error
+    try:
+        return cursor.execute(statement if unit.dialect == "sqlite" else statement.replace("?", "%s"), values)
+    except base as error:
+        raise DBAPIError.instance(statement, values, error, base, dialect=connection.dialect) from error
 
 
 def _run_many(unit: UnitOfWork, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
     listed = list(rows)
     if listed:
-        unit.connection.exec_driver_sql(_in_style(unit, statement), listed)
-
-
-def _in_style(unit: UnitOfWork, statement: str) -> str:
-    return statement if unit.dialect == "sqlite" else statement.replace("?", "%s")
+        adapted = statement if unit.dialect == "sqlite" else statement.replace("?", "%s")
+        unit.connection.exec_driver_sql(adapted, listed)
 
 
 def find_head(unit: UnitOfWork, *, lock: bool = False) -> HeadRow | None:
     """Return the head of the log, or None if somebody removed it; `lock` holds off other writers."""
-    suffix = " FOR UPDATE" if lock and unit.dialect == "postgresql" else ""
-    row = run(unit, _READ_HEAD + suffix).one_or_none()
+    is_locking = lock and unit.dialect == "postgresql"
+    row = run(unit, _LOCK_HEAD if is_locking else _READ_HEAD).fetchone()
     return None if row is None else HeadRow(size=row[0], root=row[1], frontier=row[2])
 
 
@@ -199,8 +209,8 @@ def append_event(unit: UnitOfWork, row: EventRow, head: HeadRow) -> None:
         Unverified: the database holds that event already, or expects another one.
     """
     try:
-        run(unit, _INSERT_EVENT, *astuple(row))
-        run(unit, "UPDATE audit_head SET size = ?, root = ?, frontier = ? WHERE id = 1", *astuple(head))
+        run(unit, _INSERT_EVENT, *(getattr(row, name) for name in EventRow.__slots__))
+        run(unit, _MOVE_HEAD, head.size, head.root, head.frontier)
     except OperationalError:
         raise
     except DatabaseError as error:
@@ -244,8 +254,8 @@ def find_event_at(unit: UnitOfWork, seq: int) -> EventRow | None:
 
 def find_last_seq(unit: UnitOfWork) -> int | None:
     """Return the highest number there is."""
-    found: int | None = run(unit, "SELECT max(seq) FROM audit_event").scalar_one()
-    return found
+    row = run(unit, "SELECT max(seq) FROM audit_event").fetchone()
+    return None if row is None else row[0]
 
 
 def list_events(unit: UnitOfWork, first: int, end: int) -> Sequence[Any]:
@@ -273,7 +283,7 @@ def list_nodes(unit: UnitOfWork) -> list[tuple[int, int, bytes]]:
 
 def add_checkpoint(unit: UnitOfWork, size: int, note: str) -> None:
     """Keep a signed checkpoint; the first one of a size stays."""
-    if run(unit, "SELECT size FROM audit_checkpoint WHERE size = ?", size).first() is None:
+    if run(unit, "SELECT size FROM audit_checkpoint WHERE size = ?", size).fetchone() is None:
         run(unit, "INSERT INTO audit_checkpoint (size, note) VALUES (?, ?)", size, note)
 
 
@@ -282,16 +292,10 @@ def list_checkpoints(unit: UnitOfWork) -> list[tuple[int, str]]:
     return [(size, note) for size, note in run(unit, "SELECT size, note FROM audit_checkpoint ORDER BY size")]
 
 
-def find_last_checkpoint(unit: UnitOfWork) -> str | None:
-    """Return the newest checkpoint kept in the database."""
-    found: str | None = run(unit, "SELECT note FROM audit_checkpoint ORDER BY size DESC LIMIT 1").scalar_one_or_none()
-    return found
-
-
 def insert_disclosures(unit: UnitOfWork, rows: Iterable[DisclosureRow]) -> None:
     """Keep what salted hashes in leaves stand for."""
     statement = "INSERT INTO audit_disclosure (seq, name, salt, value) VALUES (?, ?, ?, ?)"
-    _run_many(unit, statement, (astuple(row) for row in rows))
+    _run_many(unit, statement, ((row.seq, row.name, row.salt, row.value) for row in rows))
 
 
 def list_disclosures(unit: UnitOfWork, first: int, end: int) -> list[DisclosureRow]:
@@ -302,9 +306,25 @@ def list_disclosures(unit: UnitOfWork, first: int, end: int) -> list[DisclosureR
     ]
 
 
-def delete_disclosures(unit: UnitOfWork, seq: int, names: Iterable[str]) -> None:
-    """Forget what salted hashes of an event stand for."""
-    _run_many(unit, "DELETE FROM audit_disclosure WHERE seq = ? AND name = ?", ((seq, name) for name in names))
+def list_disclosures_of(unit: UnitOfWork, value: str) -> list[DisclosureRow]:
+    """Return every salted hash that stands for a value, by number and name."""
+    statement = "SELECT seq, name, salt, value FROM audit_disclosure WHERE value = ? ORDER BY seq, name"
+    return [DisclosureRow(seq=row[0], name=row[1], salt=row[2], value=row[3]) for row in run(unit, statement, value)]
+
+
+def delete_disclosures(unit: UnitOfWork, places: Iterable[tuple[int, str]]) -> None:
+    """Forget what salted hashes stand for, by number and name."""
+    _run_many(unit, "DELETE FROM audit_disclosure WHERE seq = ? AND name = ?", places)
+
+
+def purge(store: Store) -> None:
+    """Leave no copy of deleted rows in the files of the database (SQLite: beside `secure_delete`)."""
+    with store.maintain() as connection:
+        connection.exec_driver_sql(
+            "PRAGMA wal_checkpoint(TRUNCATE)"
+            if connection.dialect.name == "sqlite"
+            else "VACUUM (FULL) audit_disclosure"
+        )
 
 
 def list_spans(unit: UnitOfWork) -> list[tuple[int, int, int]]:

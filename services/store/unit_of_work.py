@@ -85,6 +85,18 @@ class Store:
                     elif sqlite_driver().sqlite_version_info < SAFE_WAL:
                         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
+    @contextmanager
+    def maintain(self) -> Iterator[Connection]:
+        """Open a connection outside any transaction, for upkeep, while no unit of work of a SQLite store writes.
+
+        Raises:
+            Unreachable: the database does not answer.
+        """
+        with self._translated(), self._queue(), self.engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
+
     def close(self) -> None:
         """Give back every connection."""
         self.engine.dispose()

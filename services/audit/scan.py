@@ -1,0 +1,146 @@
+"""Reading the whole log, a chunk at a time, and computing again from the leaves everything that is kept about them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
+from hashlib import sha256
+from typing import Any
+
+from services.audit.merkle import CompactRange, join_complete
+from services.audit.personal import PersonalLedger
+from services.audit.sealing import TALLIED, Tallies
+from services.audit.tree import KEPT_LEVELS, TILE_HEIGHT
+from services.clock import from_text, to_micros
+from services.store import UnitOfWork, audit_log
+from services.store.audit_log import CHUNK_EVENTS, EventRow
+from services.store.audit_reading import DAY_US
+
+BATCH_EVENTS = 16 * CHUNK_EVENTS
+
+Report = Callable[[int | None, str], None]
+"""Told the first event that can be wrong, or None, and what is wrong."""
+
+Row = tuple[Any, ...]
+"""The columns of an event in the order of `EventRow`, as stored: nothing about their types is sure."""
+
+_POSITION = {column.name: position for position, column in enumerate(fields(EventRow))}
+
+
+class Scan:
+    """The log as its leaves say it is.
+
+    Args:
+        report: told what is wrong with an event.
+        promises: roots to meet on the way, by size, each with what to call it.
+    """
+
+    def __init__(self, report: Report, promises: dict[int, list[tuple[str, bytes]]]) -> None:
+        self._report = report
+        self._promises = promises
+        self._chunks = CompactRange.empty()
+        self._rest = CompactRange.empty()
+        self.kept_promises = 0
+        self.nodes: list[tuple[int, int, bytes]] = []
+        self.spans: list[tuple[int, int, int]] = []
+        self.tallies: Tallies = Counter()
+        self.personal = PersonalLedger(report)
+
+    @property
+    def tree(self) -> CompactRange:
+        """The tree over the events read so far."""
+        return self._join(self._rest)
+
+    def read(self, unit: UnitOfWork, progress: Callable[[int], None]) -> None:
+        """Read every event up to the first gap."""
+        is_whole = True
+        while is_whole:
+            first = self._first
+            rows = audit_log.list_events(unit, first, first + BATCH_EVENTS)
+            for start in range(0, max(len(rows), 1), CHUNK_EVENTS):
+                is_whole = is_whole and self._take(unit, rows[start : start + CHUNK_EVENTS])
+            progress(self.tree.size)
+
+    def list_open_promises(self) -> Iterator[tuple[int, str]]:
+        """Yield (size, name) of the promises that the log is too short for."""
+        for size, promised in sorted(self._promises.items()):
+            yield from ((size, name) for name, _ in promised)
+
+    @property
+    def _first(self) -> int:
+        return self._chunks.size * CHUNK_EVENTS
+
+    def _join(self, rest: CompactRange) -> CompactRange:
+        return CompactRange(size=self._first + rest.size, peaks=self._chunks.peaks + rest.peaks)
+
+    def _take(self, unit: UnitOfWork, rows: Sequence[Row]) -> bool:
+        """Take in up to a chunk of events; returns whether there may be more."""
+        first = self._first
+        gap = next((at for at, row in enumerate(rows) if row[0] != first + at), None)
+        hashes = [self._check(row) for row in rows[:gap]]
+        self.personal.check(audit_log.list_disclosures(unit, first, first + CHUNK_EVENTS))
+        self._meet_promises(first, hashes)
+        if gap is not None:
+            self._report(first + gap, f"Event {first + gap} is missing.")
+        if len(hashes) < CHUNK_EVENTS:
+            self._rest = CompactRange.of(hashes)
+            return False
+        self._close(rows, hashes)
+        return True
+
+    def _check(self, row: Row) -> bytes:
+        """Hold an event against its own copies, and return the hash of its leaf."""
+        seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, stored = row
+        try:
+            found = sha256(b"\x00" + leaf).digest()
+            said = json.loads(leaf)
+            is_same = (
+                said["seq"] == seq
+                and said["event_id"] == event_id
+                and said["actor"] == actor
+                and said["action"] == action
+                and said["subject"] == subject
+                and said["model"] == model
+                and said["change"] == change_id
+                and to_micros(from_text(said["at"])) == ts_us
+            )
+            self.personal.take(seq, leaf, said)
+        except (ValueError, TypeError, KeyError):
+            self._report(seq, f"Event {seq} is no leaf of the log.")
+            return sha256(repr(leaf).encode()).digest()
+        if found != stored:
+            self._report(seq, f"Event {seq} does not have the hash that was kept for it.")
+        elif not is_same:
+            self._report(seq, f"Event {seq} has other columns than its leaf says.")
+        return found
+
+    def _close(self, rows: Sequence[Row], hashes: list[bytes]) -> None:
+        """Compute what a sealed chunk keeps."""
+        chunk, root = self._chunks.size, join_complete(hashes)
+        self._chunks, completed = self._chunks.append(root)
+        self.nodes.append((TILE_HEIGHT, chunk, root))
+        for node in completed:
+            if TILE_HEIGHT + node.level in KEPT_LEVELS:
+                self.nodes.append((TILE_HEIGHT + node.level, node.index, node.hash))
+        times = [row[_POSITION["ts_us"]] for row in rows]
+        times = [moment if isinstance(moment, int) else 0 for moment in times]
+        self.spans.append((chunk, min(times), max(times)))
+        days = [moment // DAY_US for moment in times]
+        self.tallies.update(("all", "", day) for day in days)
+        for name in TALLIED:
+            values = [row[_POSITION[name]] for row in rows]
+            self.tallies.update(
+                (name, value, day) for value, day in zip(values, days, strict=True) if value is not None
+            )
+
+    def _meet_promises(self, first: int, hashes: list[bytes]) -> None:
+        met = [size for size in self._promises if size <= first + len(hashes)]
+        for size in met:
+            root = self._join(CompactRange.of(hashes[: size - first])).root
+            for name, promised in self._promises.pop(size):
+                if promised == root:
+                    self.kept_promises += 1
+                else:
+                    self._report(None, f"The first {size} events are not those of {name}.")

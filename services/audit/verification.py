@@ -1,0 +1,154 @@
+"""Verifying the whole log: every leaf against its hash and columns, and every kept hash, count and checkpoint.
+
+It is read once in one snapshot. What can be pinned to one event names its number; a hash over several events names the
+first of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from services.audit.checkpoints import Checkpoints
+from services.audit.log import AuditLog
+from services.audit.notes import Verifier, check_note, parse_checkpoint
+from services.audit.scan import Scan
+from services.audit.sealing import to_rows
+from services.errors import Unverified
+from services.store import UnitOfWork, audit_log
+from services.store.audit_log import CHUNK_EVENTS
+
+MAX_PROBLEMS = 20
+
+Progress = Callable[[int, int], None]
+"""Told how many events are verified, and how many there are."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """Something wrong, and the first event it can be about; None where it is about no event."""
+
+    seq: int | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What verifying found.
+
+    Args:
+        size: how many events were read.
+        root: the root over them.
+        checkpoints: how many signed checkpoints they agree with.
+        problems: what is wrong, in the order of the events; empty when all is well.
+    """
+
+    size: int
+    root: bytes
+    checkpoints: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.problems
+
+    def check(self) -> None:
+        """Check that nothing is wrong.
+
+        Raises:
+            Unverified: something is; the message is about the first.
+        """
+        if self.problems:
+            raise Unverified(
+                self.problems[0].message, next_step="Restore the store from a backup, and find out who changed it."
+            )
+
+
+def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verification:
+    """Verify every event, every kept hash and count, and every checkpoint.
+
+    Raises:
+        Unreachable: the database cannot be read, as when its file is damaged.
+    """
+    problems: list[Problem] = []
+
+    def report(seq: int | None, message: str) -> None:
+        if len(problems) < MAX_PROBLEMS:
+            problems.append(Problem(seq=seq, message=message))
+
+    with audit.store.read() as unit:
+        head = audit_log.find_head(unit)
+        total = 0 if head is None else head.size
+        scan = Scan(report, _list_promises(unit, audit.checkpoints, report))
+        scan.read(unit, lambda done: None if progress is None else progress(done, max(done, total)))
+        _check_head(unit, scan, report)
+        _check_kept(unit, scan, report)
+    problems.sort(key=lambda problem: total if problem.seq is None else problem.seq)
+    tree = scan.tree
+    return Verification(size=tree.size, root=tree.root, checkpoints=scan.kept_promises, problems=tuple(problems))
+
+
+_Report = Callable[[int | None, str], None]
+
+
+def _list_promises(unit: UnitOfWork, checkpoints: Checkpoints, report: _Report) -> dict[int, list[tuple[str, bytes]]]:
+    promises: dict[int, list[tuple[str, bytes]]] = {}
+    verifiers: Sequence[Verifier] = ()
+    try:
+        verifiers = checkpoints.keys.list_verifiers()
+        outside = checkpoints.find_outside()
+    except Unverified as error:
+        report(None, error.message)
+    else:
+        if outside is not None:
+            promises[outside.size] = [(f"the checkpoint in {checkpoints.path}", outside.root)]
+        elif (lost := checkpoints.find_lost_file(unit)) is not None:
+            report(None, lost)
+    for size, note in audit_log.list_checkpoints(unit):
+        try:
+            checkpoint = parse_checkpoint(check_note(note, verifiers))
+        except ValueError as error:
+            report(None, f"The checkpoint of {size} events in the database is not to be trusted: {error}.")
+            continue
+        if checkpoint.size != size:
+            report(None, f"The checkpoint of {size} events in the database is one of {checkpoint.size}.")
+        promises.setdefault(checkpoint.size, []).append((f"the checkpoint of {size} in the database", checkpoint.root))
+    return promises
+
+
+def _check_head(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
+    head, tree = audit_log.find_head(unit), scan.tree
+    if head is None:
+        report(None, "The audit log has lost its head.")
+    elif head.size != tree.size:
+        report(min(head.size, tree.size), f"The audit log counts {head.size} events and has {tree.size} without a gap.")
+    elif (head.root, head.frontier) != (tree.root, tree.frontier):
+        report(
+            head.size // CHUNK_EVENTS * CHUNK_EVENTS,
+            f"The head of the audit log is not the root of its {head.size} events.",
+        )
+    last = audit_log.find_last_seq(unit)
+    if last is not None and last >= tree.size and (head is None or last >= head.size):
+        report(last, f"Event {last} stands beyond the end of the audit log.")
+    for size, name in scan.list_open_promises():
+        report(tree.size, f"The audit log has {tree.size} events, but {name} covers {size}.")
+    scan.personal.finish()
+
+
+def _check_kept(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
+    """Hold what was kept for speed against what the leaves say."""
+    for level, index, _ in _differences(audit_log.list_nodes(unit), scan.nodes):
+        first, end = index << level, (index + 1) << level
+        report(first, f"The hash that was kept over events {first} to {end - 1} is not theirs.")
+    for chunk, _, _ in _differences(audit_log.list_spans(unit), scan.spans):
+        first = chunk * CHUNK_EVENTS
+        report(first, f"The times that were kept of events {first} to {first + CHUNK_EVENTS - 1} are not theirs.")
+    kept = [astuple(row) for row in audit_log.list_tallies(unit)]
+    for field, value, _, _ in _differences(kept, [astuple(row) for row in to_rows(scan.tallies)]):
+        report(None, f"The number of events that was kept for {field} {value!r} is not theirs.")
+
+
+def _differences(kept: Iterable[tuple[Hashable, ...]], computed: Iterable[tuple[Hashable, ...]]) -> list[Any]:
+    return sorted(set(kept) ^ set(computed), key=repr)
