@@ -31,12 +31,11 @@ def primary_button(
 
 
 def flash(message: str, *, icon: str = "check") -> None:
-    """Say something after the next rerun, such as that a change was made."""
-    st.session_state[_FLASH] = (message, icon)
+    """Say something after the next rerun, such as that a change was made; Markdown, escaped by the caller."""
+    st.session_state.setdefault(_FLASH, []).append((message, icon))
 
 
 def show_flash() -> None:
-    """Draw what `flash` left, once."""
-    if left := st.session_state.pop(_FLASH, None):
-        message, icon = left
+    """Draw everything that `flash` left, once."""
+    for message, icon in st.session_state.pop(_FLASH, ()):
         st.toast(message, icon=f":material/{icon}:")

@@ -56,7 +56,7 @@ def _body(asked: Confirmation) -> None:
     reason = ""
     if asked.reason_label:
         reason = st.text_area(
-            asked.reason_label, key=f"{asked.key}_reason", placeholder=asked.placeholder, required=True, height=96
+            asked.reason_label, key=f"{asked.key}_reason", placeholder=asked.placeholder, required=True, height=120
         ).strip()
     ticked = [st.checkbox(check, key=f"{asked.key}_check_{number}") for number, check in enumerate(asked.checks)]
     if not primary_button(asked.confirm, key=f"{asked.key}_confirm", width="stretch"):

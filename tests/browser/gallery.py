@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import streamlit as st
 
 from app import ui
+from app.ui.buttons import show_flash
 from services.errors import Conflict, Forbidden, Unreachable
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -236,4 +237,5 @@ st.set_page_config(page_title="Gallery", layout="wide")
 overview = st.Page(ui.page_path("overview"), title="Overview", visibility="hidden")
 current = st.navigation([*PAGES, overview])
 st.html(ui.frame.PAGES.parent / "app" / "ui" / "style.css")
+show_flash()
 current.run()
