@@ -11,7 +11,12 @@ from services.clock import to_text
 from services.identity.actors import Permission, Role
 
 _role = click.option(
-    "--role", "roles", multiple=True, required=True, type=click.Choice([role.value for role in Role]), help="May repeat."
+    "--role",
+    "roles",
+    multiple=True,
+    required=True,
+    type=click.Choice([role.value for role in Role]),
+    help="May repeat.",
 )
 _reason = click.option("--reason", default="", help="Why, in a sentence; it is kept.")
 
@@ -49,7 +54,9 @@ def list_users(after: str, limit: int, *, as_json: bool) -> int:
         }
         for account in found
     ]
-    rows = [(account.name, ", ".join(sorted(account.roles)), "disabled" if account.disabled_at else "") for account in found]
+    rows = [
+        (account.name, ", ".join(sorted(account.roles)), "disabled" if account.disabled_at else "") for account in found
+    ]
     following = found[-1].name if len(found) == limit else None
     return answer({"users": users, "next": following}, as_json=as_json, lines=table(("NAME", "ROLES", ""), rows))
 
@@ -105,9 +112,7 @@ def tokens_command() -> None:
 def issue(name: str, scopes: tuple[str, ...], days: int, *, as_json: bool) -> int:
     """Print a token for NAME, shown this once."""
     limited = [Permission(scope) for scope in scopes] or None
-    token = current_gatehouse().identity.tokens.issue(
-        current_actor(), name, scopes=limited, life=timedelta(days=days)
-    )
+    token = current_gatehouse().identity.tokens.issue(current_actor(), name, scopes=limited, life=timedelta(days=days))
     return answer({"token": token}, as_json=as_json, lines=[token])
 
 

@@ -318,6 +318,8 @@ class Changes:
                 self._decide(unit, current, actor, decision, reason)
             moved = get_change(unit, change_id)
             self._record(unit, moved, what, actor, reason, before=current)
+            if state not in OPEN:
+                self._kinds[moved.kind].closed(unit, moved, actor)
             unit.commit()
         return moved
 

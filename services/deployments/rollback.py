@@ -95,6 +95,9 @@ class Rollback:
         found = self._mover.point(model, version, Stage.PRODUCTION, change.operation_id, replaces=replaces)
         return Execution(is_done=True, detail={"alias_was": found, "alias_is": version})
 
+    def closed(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        """Nothing stands in the store that would have to be taken back."""
+
     def completed(self, unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
         """Record that registry and pins agree."""
         before = {"version": change.payload["from"], "alias": execution.detail["alias_was"]}

@@ -72,7 +72,9 @@ class Deployments:
             done = self._changes.get(change.id)
             if done.state is not ChangeState.EXECUTING:
                 raise
-            remaining = f"The pins are moved; the registry does not answer, so its alias follows when it does ({done.id})."
+            remaining = (
+                f"The pins are moved; the registry does not answer, so its alias follows when it does ({done.id})."
+            )
         else:
             remaining = ""
         self.write_file()

@@ -126,6 +126,9 @@ class Promotion:
         self._mover.point(model, version, stage, change.operation_id, replaces=replaces)
         return Execution(is_done=True, detail={"replaced": replaces})
 
+    def closed(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        """Nothing stands in the store that would have to be taken back."""
+
     def completed(self, unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
         """Let pins follow, and record that it is done."""
         stage = Stage(change.payload["to"])

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select
-
 from services.audit import AuditLog
 from services.changes import Change, Changes, Execution, Proof
 from services.clock import Clock
@@ -16,7 +14,6 @@ from services.errors import Unreachable
 from services.identity import Identity
 from services.identity.actors import Actor, Permission, Role
 from services.store import Store, UnitOfWork
-from services.store.audit_log import audit_event
 
 MAYA = Actor(name="maya", roles=frozenset({Role.DATA_SCIENTIST}), origin="test")
 MEERA = Actor(name="meera", roles=frozenset({Role.RELEASE_MANAGER}), origin="test")
@@ -100,6 +97,9 @@ class Dial:
             file.write(f"{self.value}\n")
         return Execution(is_done=True, detail={"value": self.value})
 
+    def closed(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        self._record(unit, change, "request:closed", actor)
+
     def completed(self, unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
         self._record(unit, change, "execution:completed", actor)
 
@@ -131,9 +131,7 @@ class World:
         return self.changes.approve(self.ask(to).id, actor=MEERA, reason="looks right")
 
     def actions(self) -> list[str]:
-        with self.store.read() as unit:
-            events = unit.connection.execute(select(audit_event.c.action).order_by(audit_event.c.seq))
-            return list(events.scalars())
+        return [event.action for event in self.audit.list_events(limit=1000).events]
 
 
 def build_world(

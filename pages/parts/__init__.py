@@ -1,0 +1,1 @@
+"""What several pages draw, or what would make one page too long to read."""

@@ -1,0 +1,307 @@
+"""The review of one change: evidence, who decides, and the buttons that move it on, without leaving the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+from app import ui
+from app.facade import Gatehouse
+from services.audit import EventQuery
+from services.changes import Change, ChangeState, Decision
+from services.errors import GatehouseError
+from services.identity import Actor, Permission
+from services.promotions import Promotion
+
+_CONTEXT = {
+    "improvements": "Expected improvement",
+    "risks": "Risks",
+    "context": "Business context",
+    "plan": "Deployment plan",
+}
+_WORST_FIRST = {"failed": 0, "error": 1, "inconclusive": 2, "passed": 3}
+
+
+def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
+    """Draw one change."""
+    change = gatehouse.changes.get(change_id)
+    now = gatehouse.clock()
+    _header(change, now)
+    gates = _sorted_gates(change)
+    if change.blocker:
+        st.warning(ui.md(change.blocker), icon=":material/block:")
+    _cards(gates)
+    left, right = st.columns([0.68, 0.32], gap="medium")
+    with left:
+        ui.section("Gates")
+        _gates(gates)
+    with right:
+        ui.section("Approvals")
+        _approvals(change, now)
+    context, signature, history = st.tabs(
+        ["Decision context", "Signature diff", "History"], on_change="rerun", key="tab"
+    )
+    if context.open:
+        with context:
+            _context(change)
+    if signature.open:
+        with signature:
+            _signature(gatehouse, change)
+    if history.open:
+        with history:
+            _history(gatehouse, actor, change)
+    _actions(gatehouse, actor, change, gates)
+
+
+def _header(change: Change, now: Any) -> None:
+    champion = change.bound.get("alias_points_at")
+    is_promotion = change.kind == Promotion.name
+    came_from = f"v{champion} → " if champion is not None else ""
+    title = f"{change.model} {came_from}v{change.payload['version']}" if is_promotion else change.title
+    ui.page_header(
+        title,
+        subtitle=ui.facts(
+            (f"Requested by {ui.md(change.requester)}", change.created_at),
+            f"policy {ui.strong(change.policy_revision)}" if change.policy_revision else None,
+            f"{len(change.approvals)} of {change.required_approvals} approvals",
+            ("expires", change.expires_at),
+            now=now,
+        ),
+        back=("promotions", "All promotions"),
+        badges=[*([str(change.payload["to"]).lower()] if is_promotion else []), change.state.value],
+    )
+    st.markdown(ui.md(change.reason))
+
+
+def _sorted_gates(change: Change) -> Sequence[Mapping[str, Any]]:
+    gates = change.findings.get("gates", [])
+    return sorted(gates, key=lambda gate: (gate["dry_run"], _WORST_FIRST.get(gate["outcome"], -1), gate["gate"]))
+
+
+def _cards(gates: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the four figures a decision turns on first: what is measured, then how it runs."""
+    measured = [
+        gate for gate in gates if isinstance(gate["observed"], int | float) and not isinstance(gate["observed"], bool)
+    ]
+    cards = [
+        ui.Card(
+            label=gate["gate"],
+            value=ui.figure(gate["observed"], unit=gate["unit"] or ""),
+            delta=gate["outcome"],
+            tone=ui.style_of(gate["outcome"]).tone,
+            note=f"limit {ui.figure(gate['threshold'])}" if isinstance(gate["threshold"], int | float) else "",
+        )
+        for gate in measured[:4]
+    ]
+    if cards:
+        ui.metric_cards(cards)
+
+
+def _gates(gates: Sequence[Mapping[str, Any]]) -> None:
+    if not gates:
+        ui.empty_state("No gates apply", "This kind of change is decided without measurements.", icon="rule")
+        return
+    rows = [
+        {
+            "gate": gate["gate"],
+            "result": ["waived"] if gate["waived"] else [gate["outcome"], *(["dry_run"] if gate["dry_run"] else [])],
+            "observed": _shown(gate["observed"], gate["unit"]),
+            "threshold": _shown(gate["threshold"], gate["unit"]),
+            "message": gate["message"],
+        }
+        for gate in gates
+    ]
+    ui.data_table(
+        rows,
+        [
+            ui.Column(name="gate", label="Gate", width="medium"),
+            ui.Column(name="result", label="Result", kind=ui.Kind.STATES),
+            ui.Column(name="observed", label="Observed"),
+            ui.Column(name="threshold", label="Limit"),
+            ui.Column(name="message", label="Why", width="large"),
+        ],
+        key="gates",
+        alt="Gate results, exceptions first",
+        max_rows=20,
+    )
+
+
+def _shown(value: Any, unit: str | None) -> str | None:
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return ui.figure(value, unit=unit or "")
+    return None if value is None else str(value)
+
+
+def _approvals(change: Change, now: Any) -> None:
+    with ui.panel():
+        pairs = [
+            (
+                record.actor,
+                ui.state_markdown(
+                    record.decision.value,
+                    label=f"{record.decision.value.replace('_', ' ').capitalize()} {ui.ago(record.at, now)}",
+                )
+                + (" :gray[on other evidence]" if _is_stale(change, record) else ""),
+            )
+            for record in change.decisions
+        ]
+        if pairs:
+            ui.key_values(pairs, alt="Decisions so far")
+        for record in change.decisions:
+            st.markdown(f":gray[{ui.md(record.actor)}: {ui.md(record.reason)}]")
+        needed = ui.count(change.required_approvals, "approver")
+        st.markdown(f":gray[Needs {needed}. The requester can not approve.]")
+        for name, why in change.barred.items():
+            st.markdown(f":gray[{ui.md(name)} can not approve: {ui.md(why)}]")
+
+
+def _is_stale(change: Change, record: Any) -> bool:
+    return record.decision is Decision.APPROVED and record.evidence_digest != change.evidence_digest
+
+
+def _context(change: Change) -> None:
+    pairs = [(words, ui.md(change.payload[name])) for name, words in _CONTEXT.items() if change.payload.get(name)]
+    if pairs:
+        ui.key_values(pairs, alt="Decision context")
+    else:
+        ui.empty_state(
+            "No decision context was given", "Risks, improvement, context and plan can be given when asking."
+        )
+    ui.key_values(
+        [(name.replace("_", " "), ui.md(value)) for name, value in change.bound.items()],
+        alt="What approvals are bound to",
+    )
+    st.markdown(f":gray[Evidence digest] `{ui.md(change.evidence_digest)}`")
+
+
+def _signature(gatehouse: Gatehouse, change: Change) -> None:
+    champion = change.bound.get("alias_points_at")
+    if change.kind != Promotion.name or champion is None:
+        ui.empty_state("Nothing to compare with", "No version is in this stage yet.", icon="difference")
+        return
+    with ui.guarded():
+        from pages.parts.signatures import show_comparison
+
+        show_comparison(gatehouse, str(change.model), int(champion), int(change.payload["version"]))
+
+
+def _history(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
+    if Permission.READ_AUDIT not in actor.permissions:
+        ui.refused_state("The audit log is not shown to you", "Ask a compliance reviewer.")
+        return
+    events = gatehouse.audit.list_events(EventQuery(change_id=change.id), limit=50).events
+    ui.data_table(
+        [{"at": event.at, "actor": event.actor, "action": event.action, "reason": event.reason} for event in events],
+        [
+            ui.Column(name="at", label="When", kind=ui.Kind.WHEN),
+            ui.Column(name="actor", label="Who"),
+            ui.Column(name="action", label="What", width="medium"),
+            ui.Column(name="reason", label="Why", width="large"),
+        ],
+        key="history",
+        alt="Events of this change, oldest first",
+    )
+
+
+def _actions(gatehouse: Gatehouse, actor: Actor, change: Change, gates: Sequence[Mapping[str, Any]]) -> None:
+    changes = gatehouse.changes
+    bar = changes.find_bar(change, actor)
+    with ui.action_bar(_summary(change, gates)):
+        if change.state in {ChangeState.BLOCKED, ChangeState.VOID} and Permission.REQUEST_CHANGE in actor.permissions:
+            _button("Run gates again", "refresh", lambda: changes.renew(change.id, actor=actor), "The gates ran again.")
+        if change.requester == actor.name and change.state in _CANCELLABLE:
+            _button("Take back", "undo", lambda: changes.cancel(change.id, actor=actor), "The request was taken back.")
+        if change.state is ChangeState.AWAITING_APPROVAL:
+            if bar is not None:
+                st.markdown(f":gray[{ui.md(bar)}]", width="content")
+            else:
+                _decisions(gatehouse, actor, change)
+        if change.state is ChangeState.APPROVED and _may_execute(bar):
+            if ui.primary_button("Execute…", key="execute", icon="rocket_launch"):
+                _open(change, "Execute", lambda _reason: changes.execute(change.id, actor=actor), reason_label="")
+
+
+_CANCELLABLE = {ChangeState.BLOCKED, ChangeState.AWAITING_APPROVAL, ChangeState.APPROVED, ChangeState.VOID}
+
+
+def _may_execute(bar: str | None) -> bool:
+    return bar is None or "approved this already" in bar
+
+
+def _decisions(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
+    changes = gatehouse.changes
+    if st.button("Reject", key="reject"):
+        _open(change, "Reject", lambda reason: changes.reject(change.id, actor=actor, reason=reason))
+    if st.button("Ask for changes", key="ask"):
+        _open(change, "Ask for changes", lambda reason: changes.ask_for_changes(change.id, actor=actor, reason=reason))
+    if ui.primary_button("Approve…", key="approve", icon="check"):
+        _open(change, "Approve", lambda reason: changes.approve(change.id, actor=actor, reason=reason))
+
+
+def _open(change: Change, verb: str, run: Callable[[str], object], *, reason_label: str = "Comment") -> None:
+    waived = [gate["gate"] for gate in change.findings.get("gates", []) if gate["waived"]]
+    is_yes = verb in {"Approve", "Execute"}
+    facts = [("Approvals", f"{len(change.approvals)} of {change.required_approvals}")]
+    if change.policy_revision:
+        facts.insert(0, ("Policy", ui.md(change.policy_revision)))
+    if waived:
+        facts.append(("Waivers", ui.md(", ".join(waived))))
+    ui.open_drawer(
+        ui.Confirmation(
+            key=verb.lower().replace(" ", "_"),
+            title=f"{verb}: {change.title}",
+            icon="check_circle" if is_yes else "rate_review",
+            text=_what_follows(change, verb),
+            facts=facts,
+            reason_label=reason_label,
+            placeholder="Why is this safe to ship?" if is_yes else "What has to change, or why not?",
+            checks=[f"I reviewed the waiver of {', '.join(waived)}"] if waived and verb == "Approve" else [],
+            confirm=verb
+            if change.kind != Promotion.name
+            else f"{verb} promotion"
+            if verb != "Ask for changes"
+            else verb,
+            run=run,
+            done=f"{verb}: done.",
+        )
+    )
+
+
+def _what_follows(change: Change, verb: str) -> str:
+    champion = change.bound.get("alias_points_at")
+    if verb == "Approve":
+        left = change.missing_approvals - 1
+        return "Your approval completes it; it can be executed then." if left <= 0 else f"{left} more will be needed."
+    if verb == "Execute" and change.kind == Promotion.name:
+        kept = f" from v{champion}" if champion is not None else ""
+        moved = f"The alias **{ui.md(str(change.payload['to']).lower())}** moves{kept} to v{change.payload['version']}"
+        return f"{moved}{f', and v{champion} is kept as previous' if champion is not None else ''}."
+    return {"Reject": "A rejection ends the request.", "Ask for changes": "It goes back to its requester."}.get(
+        verb, ""
+    )
+
+
+def _button(label: str, icon: str, run: Callable[[], object], done: str) -> None:
+    if st.button(label, icon=f":material/{icon}:"):
+        try:
+            run()
+        except GatehouseError as error:
+            ui.show_error(error)
+        else:
+            ui.flash(done)
+            st.rerun()
+
+
+def _summary(change: Change, gates: Sequence[Mapping[str, Any]]) -> str:
+    counts = {outcome: sum(gate["outcome"] == outcome for gate in gates) for outcome in _WORST_FIRST}
+    told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+    match change.state:
+        case ChangeState.AWAITING_APPROVAL:
+            first = f"**{ui.count(change.missing_approvals, 'approval')} left**"
+        case ChangeState.APPROVED:
+            first = "**Approved**, ready to execute"
+        case state:
+            first = f"**{state.value.replace('_', ' ').capitalize()}**"
+    return f"{first} · gates: {told}" if told else first
