@@ -21,6 +21,14 @@ _RESTORE = "Run `gatehouse audit verify` to see where, and restore the store fro
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedCheckpoint:
+    """A checkpoint, and the note that others verify: in a file, or in a tag of a model version."""
+
+    checkpoint: Checkpoint
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Integrity:
     """How the log stands.
 
@@ -44,8 +52,8 @@ class Checkpoints:
         self.folder = home / "checkpoints"
         self.path = self.folder / "latest"
 
-    def write(self) -> str:
-        """Sign the log as it is now, keep the note outside and inside the database, and return it.
+    def write(self) -> SignedCheckpoint:
+        """Sign the log as it is now, and keep the note outside and inside the database.
 
         Raises:
             Unverified: the log disagrees with the last checkpoint, or the key is missing.
@@ -55,14 +63,15 @@ class Checkpoints:
             head = audit_log.find_head(unit, lock=True)
             self.check(unit)
             assert head is not None, "the check would have missed it"
-            signer = self._get_signer()
-            note = signer.sign(Checkpoint(origin=signer.name, size=head.size, root=head.root).text)
+            signer = self.get_signer()
+            checkpoint = Checkpoint(origin=signer.name, size=head.size, root=head.root)
+            note = signer.sign(checkpoint.text)
             # The file first: a note inside without one outside means that somebody removed the one outside.
             with told(self.path):
                 write_whole(self.path, note.encode())
             audit_log.add_checkpoint(unit, head.size, note)
             unit.commit()
-        return note
+        return SignedCheckpoint(checkpoint=checkpoint, note=note)
 
     def get_key(self) -> str:
         """Return the public key as one line, making the pair at first use.
@@ -70,7 +79,24 @@ class Checkpoints:
         Raises:
             Unverified: the key is missing although it has signed before.
         """
-        return self._get_signer().verifier.text
+        return self.get_signer().verifier.text
+
+    def get_signer(self) -> Signer:
+        """Return the key that signs, making it at first use.
+
+        Raises:
+            Unverified: the key is missing although it has signed before.
+            Unreachable: it cannot be written.
+        """
+        signer = self.keys.find_signer()
+        if signer is not None:
+            return signer
+        if self.path.exists() or (self.keys.folder / PUBLIC_KEY).exists():
+            raise Unverified(
+                f"The signing key {self.keys.folder / PRIVATE_KEY} is missing, but it has signed checkpoints before.",
+                next_step="Put the key back from where the backup's keys are kept.",
+            )
+        return self.keys.create_signer()
 
     def get_integrity(self) -> Integrity:
         """Return how the log stands, from a few hundred hashes."""
@@ -151,17 +177,6 @@ class Checkpoints:
             if signer is not None and note.startswith(f"{signer.name}\n"):
                 return f"The audit log has a checkpoint of {size} events, but {self.path} is gone."
         return None
-
-    def _get_signer(self) -> Signer:
-        signer = self.keys.find_signer()
-        if signer is not None:
-            return signer
-        if self.path.exists() or (self.keys.folder / PUBLIC_KEY).exists():
-            raise Unverified(
-                f"The signing key {self.keys.folder / PRIVATE_KEY} is missing, but it has signed checkpoints before.",
-                next_step="Put the key back from where the backup's keys are kept.",
-            )
-        return self.keys.create_signer()
 
 
 def _foreign(path: Path, why: str) -> Unverified:

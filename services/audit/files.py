@@ -1,4 +1,4 @@
-"""Small files that are there whole or not at all."""
+"""Files that are there whole or not at all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from services.errors import Unreachable
 
@@ -27,8 +28,9 @@ def told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def write_whole(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
-    """Put a file in place in one step, durably.
+@contextmanager
+def writing(path: Path, *, mode: int = 0o644, replace: bool = True) -> Iterator[BinaryIO]:
+    """Open a file that takes the place of `path` in one step, durably, once the block ends well.
 
     Raises:
         FileExistsError: it is there already and `replace` is false.
@@ -39,7 +41,7 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644, replace: bool 
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), mode)
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if replace:
@@ -49,6 +51,12 @@ def write_whole(path: Path, content: bytes, *, mode: int = 0o644, replace: bool 
     finally:
         Path(temporary).unlink(missing_ok=True)
     _sync_folder(path.parent)
+
+
+def write_whole(path: Path, content: bytes, *, mode: int = 0o644, replace: bool = True) -> None:
+    """Put a file in place in one step; raises as `writing`."""
+    with writing(path, mode=mode, replace=replace) as file:
+        file.write(content)
 
 
 def _sync_folder(folder: Path) -> None:

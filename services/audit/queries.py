@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from services.errors import InvalidInput
 from services.store import UnitOfWork, audit_log, audit_reading
 from services.store.audit_reading import EventFilter
 
+BATCH_EVENTS = 4096
 _EPOCH = date(1970, 1, 1)
 
 
@@ -76,6 +77,19 @@ def list_page(
     shown = [decode_event(leaf) for _, leaf in rows[:limit]]
     events = disclose_events(unit, shown) if disclosed else shown
     return EventPage(events=tuple(events), next_seq=events[-1].seq if len(rows) > limit else None)
+
+
+def iterate_leaves(unit: UnitOfWork, query: EventQuery, *, end: int | None = None) -> Iterator[tuple[int, bytes]]:
+    """Yield every event that a query finds, before number `end`, as (number, leaf) by number.
+
+    Raises:
+        InvalidInput: the text holds no word.
+    """
+    wanted = to_filter(unit, query)
+    rows = audit_reading.list_page(unit, wanted, before_seq=end, limit=BATCH_EVENTS)
+    while rows:
+        yield from rows
+        rows = audit_reading.list_page(unit, wanted, after_seq=rows[-1][0], before_seq=end, limit=BATCH_EVENTS)
 
 
 def disclose_events(unit: UnitOfWork, events: Iterable[Event]) -> list[Event]:

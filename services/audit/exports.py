@@ -1,0 +1,143 @@
+"""Exports of the log: the exact leaves with what it takes to verify them offline, or a table for a spreadsheet.
+
+A JSONL export holds the leaves byte for byte, one a line, in order, as many as its checkpoint covers. Beside it lie the
+signed checkpoint, the public key, and a script that verifies them with nothing of ours.
+"""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.audit import verify_export
+from services.audit.events import decode_event
+from services.audit.files import told, write_whole, writing
+from services.audit.log import AuditLog
+from services.audit.queries import BATCH_EVENTS, EventQuery, iterate_leaves
+from services.errors import InvalidInput, NotFound, Unverified
+from services.store import audit_log
+from services.untrusted import write_csv
+
+CSV_COLUMNS = (
+    "seq",
+    "at",
+    "actor",
+    "action",
+    "subject",
+    "model",
+    "change",
+    "reason",
+    "before",
+    "after",
+    "policy_revision",
+    "origin",
+    "event_id",
+)
+VERIFIER = Path(verify_export.__file__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """What was written: how many events, and the files that verify them."""
+
+    path: Path
+    events: int
+    checkpoint: Path
+    key: Path
+    verifier: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedExport:
+    """What an export turned out to be: whose it is, how many events its checkpoint covers, and how many come after."""
+
+    origin: str
+    covered: int
+    uncovered: int
+
+
+def export_leaves(audit: AuditLog, path: Path) -> Export:
+    """Write every leaf up to a new checkpoint to `path`, and beside it what verifies them.
+
+    Raises:
+        Unverified: the log disagrees with itself or with its last checkpoint.
+        Unreachable: a file cannot be written.
+    """
+    signed = audit.checkpoints.write()
+    size = signed.checkpoint.size
+    export = Export(
+        path=path,
+        events=size,
+        checkpoint=path.with_suffix(".checkpoint"),
+        key=path.with_suffix(".key"),
+        verifier=path.with_name(VERIFIER.name),
+    )
+    with told(path), audit.store.read() as unit, writing(path) as out:
+        for first in range(0, size, BATCH_EVENTS):
+            leaves = audit_log.list_leaves(unit, first, min(first + BATCH_EVENTS, size))
+            out.writelines(leaf + b"\n" for _, leaf in leaves)
+    with told(export.checkpoint):
+        write_whole(export.checkpoint, signed.note.encode())
+        write_whole(export.key, f"{audit.checkpoints.get_key()}\n".encode())
+        write_whole(export.verifier, VERIFIER.read_bytes())
+    return export
+
+
+def export_table(audit: AuditLog, path: Path, query: EventQuery | None = None) -> int:
+    """Write the events a query finds as CSV, by number, safe to open in a spreadsheet; returns how many.
+
+    Raises:
+        InvalidInput: the text of the query holds no word.
+        Unreachable: the file cannot be written.
+    """
+    with told(path), audit.store.read() as unit, writing(path) as out:
+        events = (decode_event(leaf) for _, leaf in iterate_leaves(unit, query or EventQuery()))
+        rows = ([getattr(event, name) for name in CSV_COLUMNS] for event in events)
+        text = io.TextIOWrapper(out, encoding="utf-8", newline="")
+        count = write_csv(text, header=CSV_COLUMNS, rows=rows)
+        text.detach()
+        return count
+
+
+def verify_export_files(export: Path, checkpoint: Path, key: Path) -> VerifiedExport:
+    """Verify an export against a signed checkpoint and a public key, without the store.
+
+    Raises:
+        Unverified: something is not as it was signed.
+        NotFound: a file is not there.
+        InvalidInput: a file cannot be read.
+    """
+    with _readable(), export.open("rb") as lines:
+        found, uncovered = verify_export.verify_export(lines, checkpoint.read_text("utf-8"), key.read_text("utf-8"))
+    return VerifiedExport(origin=found.origin, covered=found.size, uncovered=uncovered)
+
+
+def verify_evidence_file(evidence: Path, key: Path | None = None) -> int:
+    """Verify an evidence file, by default with the key inside it; returns how many events it proves.
+
+    Raises:
+        Unverified: something is not as it was signed.
+        NotFound: a file is not there.
+        InvalidInput: a file cannot be read.
+    """
+    with _readable():
+        trusted = None if key is None else key.read_text("utf-8")
+        return verify_export.verify_evidence(verify_export.read_zip(evidence), trusted)[2]
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    try:
+        yield
+    except verify_export.NotVerifiedError as error:
+        raise Unverified(
+            str(error), next_step="Ask whoever gave you the files for the originals, and the key's owner for the key."
+        ) from error
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no file {error.filename}.", next_step="Check the path.") from error
+    except (OSError, UnicodeDecodeError, zipfile.BadZipFile) as error:
+        raise InvalidInput(f"A file to verify cannot be read: {error}.", next_step="Check the files.") from error
