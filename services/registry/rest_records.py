@@ -29,7 +29,7 @@ API = "/api/2.0/mlflow"
 MODELS_PER_PAGE = 1000
 VERSIONS_PER_PAGE = 2500
 NEWEST_PER_PAGE = 100
-IDS_PER_CALL = 100
+IDS_PER_CALL = 500
 EXPERIMENTS_PER_CALL = 500
 # Name order pages flat; the server's default order costs more the further one pages.
 _VERSION_ORDER = ("name ASC", "version_number ASC")

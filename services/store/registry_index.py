@@ -1,0 +1,282 @@
+"""Tables of the index: what the registry held when it was last looked at, and the writes that keep it in step.
+
+A model's row and its versions' rows change in one transaction, so that an index whose sync died is old in part but
+never wrong in itself. What is deleted in the registry moves to `registry_gone` with all that was known of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    tuple_,
+    update,
+)
+
+from services.store.metadata import BigKey, metadata
+from services.store.unit_of_work import UnitOfWork
+
+Values = Mapping[str, Any]
+
+MODELS = Table(
+    "registry_model",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("created_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("tags", JSON, nullable=False),
+    Column("aliases", JSON, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("version_count", Integer, nullable=False),
+    Column("latest_version", Integer),
+    Column("latest_us", BigInteger),
+    Column("production_version", Integer),
+    Column("staging_version", Integer),
+    Column("stage_versions", JSON, nullable=False),
+    Column("metric_name", Text),
+    Column("metric_value", Float),
+    Column("trend", JSON, nullable=False),
+    Column("problems", JSON, nullable=False),
+    Column("problem_count", Integer, nullable=False),
+    Column("open_drifts", Integer, nullable=False, default=0),
+    Column("search_text", Text, nullable=False),
+    Index(None, "updated_us", "name"),
+    Index(None, "problem_count", "name"),
+    Index(None, "metric_value", "name"),
+)
+
+VERSIONS = Table(
+    "registry_version",
+    metadata,
+    Column("model", Text, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("updated_us", BigInteger, nullable=False),
+    Column("stage", String(16), nullable=False),
+    Column("status", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("run_id", Text),
+    Column("model_id", Text),
+    Column("tags", JSON, nullable=False),
+    Column("aliases", JSON, nullable=False),
+    Column("record_digest", String(32), nullable=False),
+    # Read after the record, once or now and then: what the run and the model folder say.
+    Column("folder", Text, nullable=False),
+    Column("is_detailed", Boolean, nullable=False, default=False),
+    Column("priority", Integer, nullable=False, default=0),
+    Column("metrics", JSON, nullable=False),
+    Column("facts", JSON, nullable=False),
+    Index(None, "updated_us"),
+    Index(None, "is_detailed", "priority", "created_us"),
+    Index(None, "folder"),
+    Index(None, "run_id"),
+)
+
+FOLDERS = Table(
+    "registry_folder",
+    metadata,
+    Column("folder", Text, primary_key=True),
+    Column("signature_state", String(16), nullable=False),
+    Column("size_bytes", Integer),
+    Column("mlmodel", Text),
+    Column("read_us", BigInteger, nullable=False),
+)
+
+GONE = Table(
+    "registry_gone",
+    metadata,
+    Column("id", BigKey, primary_key=True, autoincrement=True),
+    Column("model", Text, nullable=False),
+    Column("version", Integer),
+    Column("created_us", BigInteger, nullable=False),
+    Column("gone_us", BigInteger, nullable=False),
+    Column("record", JSON, nullable=False),
+    Index(None, "model", "version"),
+)
+
+SYNC = Table(
+    "registry_sync",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("attempt_us", BigInteger),
+    Column("success_us", BigInteger),
+    Column("full_us", BigInteger),
+    Column("duration_ms", Integer),
+    Column("error", Text, nullable=False, default=""),
+)
+
+_SYNC_ID = 1
+
+
+def list_model_records(unit: UnitOfWork) -> Sequence[Any]:
+    """Return of each model what a sync compares: name, times, description, tags, aliases."""
+    columns = (MODELS.c.name, MODELS.c.created_us, MODELS.c.updated_us, MODELS.c.description)
+    return unit.connection.execute(select(*columns, MODELS.c.tags, MODELS.c.aliases)).all()
+
+
+def list_version_digests(unit: UnitOfWork, models: Sequence[str]) -> Sequence[Any]:
+    """Return of each version of the models what a sync compares: model, version, created_us, digest of the record."""
+    columns = (VERSIONS.c.model, VERSIONS.c.version, VERSIONS.c.created_us, VERSIONS.c.record_digest)
+    return unit.connection.execute(select(*columns).where(VERSIONS.c.model.in_(models))).all()
+
+
+def list_sources(unit: UnitOfWork, versions: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], str]:
+    """Return the sources of those of the versions that are in the index."""
+    wanted = list(versions)
+    columns = (VERSIONS.c.model, VERSIONS.c.version, VERSIONS.c.source)
+    rows = unit.connection.execute(select(*columns).where(tuple_(VERSIONS.c.model, VERSIONS.c.version).in_(wanted)))
+    return {(row.model, row.version): row.source for row in rows} if wanted else {}
+
+
+def find_watermark_us(unit: UnitOfWork) -> int | None:
+    """Return when the version that changed last did so."""
+    newest: int | None = unit.connection.execute(select(func.max(VERSIONS.c.updated_us))).scalar_one()
+    return newest
+
+
+def put_models(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Insert the models, or replace what is known of their records."""
+    names = [row["name"] for row in rows]
+    held = set(unit.connection.execute(select(MODELS.c.name).where(MODELS.c.name.in_(names))).scalars())
+    _insert(unit, MODELS, [row for row in rows if row["name"] not in held])
+    changed = [{**row, "b_name": row["name"]} for row in rows if row["name"] in held]
+    _update(unit, MODELS, MODELS.c.name == bindparam("b_name"), changed)
+
+
+def put_summaries(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Replace what is derived of models from their versions; each row has `b_name`."""
+    _update(unit, MODELS, MODELS.c.name == bindparam("b_name"), rows)
+
+
+def insert_versions(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Insert versions."""
+    _insert(unit, VERSIONS, rows)
+
+
+def update_versions(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Replace columns of versions; each row has `b_model` and `b_version`, and all rows the same columns."""
+    where = (VERSIONS.c.model == bindparam("b_model")) & (VERSIONS.c.version == bindparam("b_version"))
+    _update(unit, VERSIONS, where, rows)
+
+
+def move_to_gone(unit: UnitOfWork, versions: Iterable[tuple[str, int]], *, gone_us: int) -> None:
+    """Take versions out of the index, and keep what was known of them."""
+    for key in versions:
+        which = tuple_(VERSIONS.c.model, VERSIONS.c.version) == key
+        row = unit.connection.execute(select(VERSIONS).where(which)).mappings().first()
+        if row is not None:
+            _keep(unit, row["model"], row["version"], row, gone_us)
+            unit.connection.execute(delete(VERSIONS).where(which))
+
+
+def move_model_to_gone(unit: UnitOfWork, name: str, *, gone_us: int) -> int:
+    """Take a model and its versions out of the index, keep what was known, and return how many versions it had."""
+    row = unit.connection.execute(select(MODELS).where(MODELS.c.name == name)).mappings().first()
+    if row is None:
+        return 0
+    numbers = unit.connection.execute(select(VERSIONS.c.version).where(VERSIONS.c.model == name)).scalars().all()
+    move_to_gone(unit, [(name, number) for number in numbers], gone_us=gone_us)
+    _keep(unit, name, None, row, gone_us)
+    unit.connection.execute(delete(MODELS).where(MODELS.c.name == name))
+    return len(numbers)
+
+
+def list_summary_rows(unit: UnitOfWork, names: Sequence[str], *, latest: int) -> Sequence[Any]:
+    """Return the `latest` newest versions of each model and all that an alias or a stage singles out, newest first."""
+    rank = func.row_number().over(partition_by=VERSIONS.c.model, order_by=VERSIONS.c.version.desc()).label("rank")
+    count = func.count().over(partition_by=VERSIONS.c.model).label("version_count")
+    ranked = select(VERSIONS, rank, count).where(VERSIONS.c.model.in_(names)).subquery()
+    chosen = (ranked.c.rank <= latest) | (ranked.c.priority > 0)
+    query = (
+        select(ranked, FOLDERS.c.signature_state)
+        .select_from(ranked.outerjoin(FOLDERS, FOLDERS.c.folder == ranked.c.folder))
+        .where(chosen)
+        .order_by(ranked.c.model, ranked.c.version.desc())
+    )
+    return unit.connection.execute(query).all()
+
+
+def list_undetailed(unit: UnitOfWork, limit: int) -> Sequence[Any]:
+    """Return versions whose run and folder were not read yet, the most looked-at first; `has_folder` if read before."""
+    query = (
+        select(VERSIONS, FOLDERS.c.folder.is_not(None).label("has_folder"))
+        .select_from(VERSIONS.outerjoin(FOLDERS, FOLDERS.c.folder == VERSIONS.c.folder))
+        .where(VERSIONS.c.is_detailed.is_(False))
+        .order_by(VERSIONS.c.priority.desc(), VERSIONS.c.created_us.desc())
+        .limit(limit)
+    )
+    return unit.connection.execute(query).all()
+
+
+def count_undetailed(unit: UnitOfWork) -> int:
+    """Return how many versions are still to be read."""
+    query = select(func.count()).select_from(VERSIONS).where(VERSIONS.c.is_detailed.is_(False))
+    return unit.connection.execute(query).scalar_one()
+
+
+def mark_undetailed(unit: UnitOfWork, *, min_priority: int) -> None:
+    """Have the versions that are most looked at read again, since metrics may be logged late."""
+    unit.connection.execute(update(VERSIONS).where(VERSIONS.c.priority >= min_priority).values(is_detailed=False))
+
+
+def put_folders(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Insert or replace what was read of model folders."""
+    unit.connection.execute(delete(FOLDERS).where(FOLDERS.c.folder.in_([row["folder"] for row in rows])))
+    _insert(unit, FOLDERS, rows)
+
+
+def forget_folders(unit: UnitOfWork, *, state: str, min_priority: int) -> None:
+    """Have folders in a state read again where a version that is much looked at needs them."""
+    wanted = select(VERSIONS.c.folder).where(VERSIONS.c.priority >= min_priority)
+    unit.connection.execute(delete(FOLDERS).where(FOLDERS.c.signature_state == state, FOLDERS.c.folder.in_(wanted)))
+
+
+def find_sync_row(unit: UnitOfWork) -> Any | None:
+    """Return how the last syncs went."""
+    return unit.connection.execute(select(SYNC).where(SYNC.c.id == _SYNC_ID)).first()
+
+
+def put_sync_row(unit: UnitOfWork, **values: Any) -> None:
+    """Note how a sync went."""
+    if find_sync_row(unit) is None:
+        unit.connection.execute(insert(SYNC).values(id=_SYNC_ID))
+    unit.connection.execute(update(SYNC).where(SYNC.c.id == _SYNC_ID).values(**values))
+
+
+def _keep(unit: UnitOfWork, model: str, version: int | None, row: Mapping[Any, Any], gone_us: int) -> None:
+    record = {key: value for key, value in row.items() if key != "search_text"}
+    unit.connection.execute(
+        insert(GONE).values(model=model, version=version, created_us=row["created_us"], gone_us=gone_us, record=record)
+    )
+
+
+def _insert(unit: UnitOfWork, table: Table, rows: Sequence[Values]) -> None:
+    if rows:
+        unit.connection.execute(insert(table), list(rows))
+
+
+def _update(unit: UnitOfWork, table: Table, where: Any, rows: Sequence[Values]) -> None:
+    if rows:
+        unit.connection.execute(update(table).where(where), list(rows))
