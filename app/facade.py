@@ -15,6 +15,7 @@ from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollba
 from services.errors import InvalidInput
 from services.gates import Gates
 from services.identity import Actor, Identity
+from services.identity.auditing import Auditing
 from services.promotions import Promotion, Promotions, StageMover
 from services.registry.index import Index
 from services.registry.port import Registry
@@ -55,6 +56,11 @@ class Gatehouse:
     def identity(self) -> Identity:
         """People, roles, sessions and tokens."""
         return Identity(self.store, self.audit, clock=self.clock, home=self.home)
+
+    @cached_property
+    def auditing(self) -> Auditing:
+        """The audit log as people reach it."""
+        return Auditing(self.audit, self.identity)
 
     @cached_property
     def registry(self) -> Registry:
