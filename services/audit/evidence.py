@@ -6,26 +6,21 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from services.audit.archive import write_archive
 from services.audit.checkpoints import SignedCheckpoint
 from services.audit.events import Event, decode_event
 from services.audit.exports import VERIFIER
-from services.audit.files import told, writing
 from services.audit.log import AuditLog
 from services.audit.proofs import InclusionProof, prove_in
 from services.audit.queries import EventQuery, iterate_leaves
 from services.audit.report import EvidenceParts, render_report
-from services.audit.verify_export import MANIFEST_NAME, MANIFEST_TITLE
+from services.audit.verify_export import MANIFEST_TITLE
 from services.errors import NotFound
-
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
-"""The earliest time a ZIP can say: when a file was packed proves nothing, and so the same evidence is the same bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,20 +50,16 @@ def write_evidence(audit: AuditLog, path: Path, *, change_id: int, parts: Eviden
             f"The audit log has no event of change {change_id}.", next_step="List the changes to see their numbers."
         )
     files = _collect(audit, parts, [leaf for _, leaf in leaves], proofs, signed)
-    signer = audit.checkpoints.get_signer()
-    digests = "".join(f"{sha256(content).hexdigest()}  {name}\n" for name, content in sorted(files.items()))
-    files[MANIFEST_NAME] = signer.sign(f"{MANIFEST_TITLE}\n{digests}").encode()
-    with told(path), writing(path) as out:
-        _pack(out, files)
+    write_archive(path, files, title=MANIFEST_TITLE, signer=audit.checkpoints.get_signer())
     return Evidence(path=path, events=len(leaves), signed=signed)
 
 
 def _collect(
     audit: AuditLog, parts: EvidenceParts, leaves: list[bytes], proofs: list[InclusionProof], signed: SignedCheckpoint
-) -> dict[str, bytes]:
+) -> dict[str, bytes | Path]:
     verifier = audit.checkpoints.get_signer().verifier
     events: list[Event] = [decode_event(leaf) for leaf in leaves]
-    files = {
+    files: dict[str, bytes | Path] = {
         "report.html": render_report(parts, events, signed.checkpoint, verifier).encode(),
         "events.jsonl": b"".join(leaf + b"\n" for leaf in leaves),
         "proofs.json": _to_json([proof.to_json() for proof in proofs]),
@@ -90,12 +81,3 @@ def _collect(
 
 def _to_json(value: Any) -> bytes:
     return f"{json.dumps(value, ensure_ascii=False, indent=2, default=str)}\n".encode()
-
-
-def _pack(out: Any, files: Mapping[str, bytes]) -> None:
-    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in sorted(files, key=lambda name: (name != "report.html", name)):
-            member = zipfile.ZipInfo(name, date_time=_NO_TIME)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = 0o644 << 16
-            archive.writestr(member, files[name])

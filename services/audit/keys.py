@@ -59,6 +59,16 @@ class KeyRing:
             write_whole(self.folder / PUBLIC_KEY, f"{found.verifier.text}\n".encode())
         return found
 
+    def trust(self, verifier: Verifier) -> None:
+        """Trust another public key from now on.
+
+        Raises:
+            Unreachable: it cannot be written.
+        """
+        with told(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(self.folder / f"{verifier.key_id.hex()}.pub", f"{verifier.text}\n".encode())
+
     def list_verifiers(self) -> list[Verifier]:
         """Return the public keys that are trusted, the own one first.
 

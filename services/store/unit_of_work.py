@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -86,13 +86,16 @@ class Store:
                         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
     @contextmanager
-    def maintain(self) -> Iterator[Connection]:
-        """Open a connection outside any transaction, for upkeep, while no unit of work of a SQLite store writes.
+    def maintain(self, *, exclusive: bool = True) -> Iterator[Connection]:
+        """Open a connection outside any transaction, for upkeep.
+
+        Args:
+            exclusive: let no unit of work write to a SQLite store meanwhile.
 
         Raises:
-            Unreachable: the database does not answer.
+            Unreachable: the database does not answer, or is full.
         """
-        with self._translated(), self._queue(), self.engine.connect() as connection:
+        with self._translated(), self._queue() if exclusive else nullcontext(), self.engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 connection.execution_options(isolation_level="AUTOCOMMIT")
             yield connection
