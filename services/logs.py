@@ -1,7 +1,7 @@
 """Structured logs: one event a line, with the ids of its request and operation, and no secret in it.
 
-JSON when the output is no terminal. The id of a request stands in every log line, in the origin of every audit event and
-in the reference of an unexpected error, so that the three can be brought together.
+JSON when the output is no terminal. The id of a request stands in every log line, in the origin of every audit event
+and in the reference of an unexpected error, so that the three can be brought together.
 """
 
 from __future__ import annotations

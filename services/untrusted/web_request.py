@@ -46,7 +46,8 @@ def post(
             connection.request("POST", target.path, body, {**headers, "Host": target.authority, "Connection": "close"})
             response = connection.getresponse()
             answered = {name.lower(): value for name, value in response.getheaders()}
-            return WebAnswer(status=response.status, headers=answered, body=response.read(MAX_ANSWER_BYTES))
+            answer = WebAnswer(status=response.status, headers=answered, body=response.read(MAX_ANSWER_BYTES))
+            connection.check_whole()
         except (OSError, http.client.HTTPException, ValueError) as error:
             why = f"not within {deadline_s:g} seconds" if connection.is_cut else _told(error)
             raise Unreachable(
@@ -55,6 +56,7 @@ def post(
             ) from error
         finally:
             watch.cancel()
+    return answer
 
 
 class _PinnedConnection(http.client.HTTPConnection):
@@ -70,6 +72,11 @@ class _PinnedConnection(http.client.HTTPConnection):
         if self._target.scheme == "https":
             context = ssl.create_default_context()
             self.sock = context.wrap_socket(self._raw, server_hostname=self._target.host)
+
+    def check_whole(self) -> None:
+        # What was cut off looks like an answer that ended.
+        if self.is_cut:
+            raise TimeoutError
 
     def cut(self) -> None:
         self.is_cut = True

@@ -224,9 +224,10 @@ class _Builder:
 
     def _syntax_problem(self, error: yaml.MarkedYAMLError) -> YamlProblem:
         mark = error.problem_mark or error.context_mark
-        line = mark.line if mark else 0
         lines = self.source.splitlines() or [""]
-        written = lines[min(line, len(lines) - 1)]
+        # What is missing at the end is missed in a line that is not there.
+        line = min(mark.line if mark else 0, len(lines) - 1)
+        written = lines[line]
         if "\t" in written[: len(written) - len(written.lstrip())]:
             message = "a tab is used to indent; use spaces"
         else:
