@@ -1,5 +1,7 @@
-"""The worker: what happens without anybody asking. Each duty has a thread of its own, so that a slow one holds up no
-other; a duty that fails is told to the log and tried again at its next turn.
+"""The worker: what happens without anybody asking.
+
+Each duty has a thread of its own, so that a slow one holds up no other; a duty that fails is told to the log and tried
+again at its next turn.
 """
 
 from __future__ import annotations

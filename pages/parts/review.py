@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
 from services.audit import EventQuery
 from services.changes import Change, ChangeState, Decision
 from services.errors import GatehouseError
@@ -21,7 +22,6 @@ _CONTEXT = {
     "context": "Business context",
     "plan": "Deployment plan",
 }
-_WORST_FIRST = {"failed": 0, "error": 1, "inconclusive": 2, "passed": 3}
 
 
 def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
@@ -29,14 +29,14 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
     change = gatehouse.changes.get(change_id)
     now = gatehouse.clock()
     _header(change, now)
-    gates = _sorted_gates(change)
+    gates = exceptions_first(change.findings.get("gates", []))
     if change.blocker:
         st.warning(ui.md(change.blocker), icon=":material/block:")
-    _cards(gates)
+    gate_cards(gates)
     left, right = st.columns([0.68, 0.32], gap="medium")
     with left:
         ui.section("Gates")
-        _gates(gates)
+        gate_table(gates, key="gates")
     with right:
         ui.section("Approvals")
         _approvals(change, now)
@@ -73,65 +73,6 @@ def _header(change: Change, now: Any) -> None:
         badges=[*([str(change.payload["to"]).lower()] if is_promotion else []), change.state.value],
     )
     st.markdown(ui.md(change.reason))
-
-
-def _sorted_gates(change: Change) -> Sequence[Mapping[str, Any]]:
-    gates = change.findings.get("gates", [])
-    return sorted(gates, key=lambda gate: (gate["dry_run"], _WORST_FIRST.get(gate["outcome"], -1), gate["gate"]))
-
-
-def _cards(gates: Sequence[Mapping[str, Any]]) -> None:
-    """Draw the four figures a decision turns on first: what is measured, then how it runs."""
-    measured = [
-        gate for gate in gates if isinstance(gate["observed"], int | float) and not isinstance(gate["observed"], bool)
-    ]
-    cards = [
-        ui.Card(
-            label=gate["gate"],
-            value=ui.figure(gate["observed"], unit=gate["unit"] or ""),
-            delta=gate["outcome"],
-            tone=ui.style_of(gate["outcome"]).tone,
-            note=f"limit {ui.figure(gate['threshold'])}" if isinstance(gate["threshold"], int | float) else "",
-        )
-        for gate in measured[:4]
-    ]
-    if cards:
-        ui.metric_cards(cards)
-
-
-def _gates(gates: Sequence[Mapping[str, Any]]) -> None:
-    if not gates:
-        ui.empty_state("No gates apply", "This kind of change is decided without measurements.", icon="rule")
-        return
-    rows = [
-        {
-            "gate": gate["gate"],
-            "result": ["waived"] if gate["waived"] else [gate["outcome"], *(["dry_run"] if gate["dry_run"] else [])],
-            "observed": _shown(gate["observed"], gate["unit"]),
-            "threshold": _shown(gate["threshold"], gate["unit"]),
-            "message": gate["message"],
-        }
-        for gate in gates
-    ]
-    ui.data_table(
-        rows,
-        [
-            ui.Column(name="gate", label="Gate", width="medium"),
-            ui.Column(name="result", label="Result", kind=ui.Kind.STATES),
-            ui.Column(name="observed", label="Observed"),
-            ui.Column(name="threshold", label="Limit"),
-            ui.Column(name="message", label="Why", width="large"),
-        ],
-        key="gates",
-        alt="Gate results, exceptions first",
-        max_rows=20,
-    )
-
-
-def _shown(value: Any, unit: str | None) -> str | None:
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return ui.figure(value, unit=unit or "")
-    return None if value is None else str(value)
 
 
 def _approvals(change: Change, now: Any) -> None:
@@ -218,9 +159,9 @@ def _actions(gatehouse: Gatehouse, actor: Actor, change: Change, gates: Sequence
                 st.markdown(f":gray[{ui.md(bar)}]", width="content")
             else:
                 _decisions(gatehouse, actor, change)
-        if change.state is ChangeState.APPROVED and _may_execute(bar):
-            if ui.primary_button("Execute…", key="execute", icon="rocket_launch"):
-                _open(change, "Execute", lambda _reason: changes.execute(change.id, actor=actor), reason_label="")
+        may_execute = change.state is ChangeState.APPROVED and _may_execute(bar)
+        if may_execute and ui.primary_button("Execute…", key="execute", icon="rocket_launch"):
+            _open(change, "Execute", lambda _reason: changes.execute(change.id, actor=actor), reason_label="")
 
 
 _CANCELLABLE = {ChangeState.BLOCKED, ChangeState.AWAITING_APPROVAL, ChangeState.APPROVED, ChangeState.VOID}
@@ -295,8 +236,7 @@ def _button(label: str, icon: str, run: Callable[[], object], done: str) -> None
 
 
 def _summary(change: Change, gates: Sequence[Mapping[str, Any]]) -> str:
-    counts = {outcome: sum(gate["outcome"] == outcome for gate in gates) for outcome in _WORST_FIRST}
-    told = ", ".join(f"{number} {outcome}" for outcome, number in counts.items() if number)
+    told = summary(gates)
     match change.state:
         case ChangeState.AWAITING_APPROVAL:
             first = f"**{ui.count(change.missing_approvals, 'approval')} left**"

@@ -1,0 +1,161 @@
+"""This installation: what it is told, who may do what, and the tokens of services."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from app import ui
+from app.doctor import examine
+from app.ui.session import current_actor, get_gatehouse
+from services.errors import GatehouseError
+from services.identity import Permission, Role
+
+gatehouse = get_gatehouse()
+actor = current_actor()
+identity = gatehouse.identity
+_ROLES = [role.value for role in Role]
+
+
+def show_people() -> None:
+    """Draw the accounts; who manages users can add, change and shut out."""
+    pager = ui.Pager("people", size=20)
+    found = identity.accounts.list_accounts(actor, after=pager.after or "", limit=pager.size)
+    picked = ui.data_table(
+        [
+            {
+                "name": account.name,
+                "roles": ", ".join(sorted(account.roles)).replace("_", " "),
+                "state": "disabled" if account.disabled_at else "active",
+            }
+            for account in found
+        ],
+        [
+            ui.Column(name="name", label="Name"),
+            ui.Column(name="roles", label="Roles", width="large"),
+            ui.Column(name="state", label="State", kind=ui.Kind.STATE),
+        ],
+        key="people_table",
+        alt="Accounts by name",
+        select="one",
+    )
+    pager.draw(shown=len(found), next_after=found[-1].name if len(found) == pager.size else None, noun="account")
+    if picked.selected:
+        show_account(found[picked.selected[0]].name)
+    add_account()
+
+
+def show_account(name: str) -> None:
+    """Draw what can be done with one account."""
+    account = identity.accounts.get(name)
+    with ui.panel():
+        st.markdown(ui.strong(account.name))
+        roles = st.multiselect("Roles", _ROLES, default=sorted(account.roles), key=f"roles_{name}")
+        reason = st.text_input("Reason", key=f"reason_{name}", placeholder="Why is this changed?")
+        with st.container(horizontal=True, gap="small"):
+            if st.button("Change roles", key=f"change_{name}"):
+                act(lambda: identity.accounts.set_roles(actor, name, map(Role, roles), reason=reason), "Roles changed.")
+            if account.disabled_at is None and st.button(
+                "Shut out", key=f"disable_{name}", icon=":material/person_off:"
+            ):
+                act(lambda: identity.accounts.disable(actor, name, reason=reason), f"{name} is shut out.")
+            if account.disabled_at is not None and st.button("Let in again", key=f"enable_{name}"):
+                act(lambda: identity.accounts.enable(actor, name, reason=reason), f"{name} is let in again.")
+
+
+def add_account() -> None:
+    """Draw the form that adds an account, and its token once."""
+    with st.form("add_account", border=True, clear_on_submit=True):
+        st.markdown("**Add an account**")
+        name = st.text_input("Name", max_chars=64)
+        roles = st.multiselect("Roles", _ROLES)
+        if st.form_submit_button("Add"):
+            try:
+                account = identity.accounts.add(actor, name, map(Role, roles))
+                token = identity.tokens.issue(actor, account.name)
+            except GatehouseError as error:
+                ui.show_error(error)
+            else:
+                st.success("Shown this once: give it to its owner, to choose a password or for commands.")
+                st.code(token, language=None)
+
+
+def show_tokens() -> None:
+    """Draw tokens without their secrets."""
+    own = None if Permission.MANAGE_USERS in actor.permissions else actor.name
+    found = identity.tokens.list_tokens(actor, account=own)
+    picked = ui.data_table(
+        [
+            {
+                "id": token.id,
+                "account": token.account,
+                "scopes": "everything its account may" if token.scopes is None else ", ".join(sorted(token.scopes)),
+                "expires": token.expires_at,
+                "used": token.used_at,
+                "state": "disabled" if token.revoked_at else "active",
+            }
+            for token in found
+        ],
+        [
+            ui.Column(name="id", label="Token"),
+            ui.Column(name="account", label="Of"),
+            ui.Column(name="scopes", label="For", width="medium"),
+            ui.Column(name="expires", label="Expires", kind=ui.Kind.WHEN),
+            ui.Column(name="used", label="Last used", kind=ui.Kind.WHEN),
+            ui.Column(name="state", label="State", kind=ui.Kind.STATE),
+        ],
+        key="tokens_table",
+        alt="Tokens",
+        select="one",
+    )
+    if picked.selected:
+        token = found[picked.selected[0]]
+        if token.revoked_at is None and st.button(f"Revoke {token.id}", icon=":material/block:"):
+            act(lambda: identity.tokens.revoke(actor, token.id), "The token is revoked.")
+
+
+def show_installation() -> None:
+    """Draw every setting, where it came from, and whether what it points to answers."""
+    ui.data_table(
+        [
+            {
+                "name": each.name.replace("_", " "),
+                "value": each.value,
+                "source": each.source,
+                "state": {True: "ok", False: "failed", None: None}[each.ok],
+                "message": each.message,
+            }
+            for each in examine(gatehouse)
+        ],
+        [
+            ui.Column(name="name", label="Setting"),
+            ui.Column(name="value", label="Value", width="medium"),
+            ui.Column(name="source", label="From", width="medium"),
+            ui.Column(name="state", label="State", kind=ui.Kind.STATE),
+            ui.Column(name="message", label="", width="large"),
+        ],
+        key="installation",
+        alt="Settings",
+    )
+
+
+def act(run: object, done: str) -> None:
+    """Do something and say so, or show why not."""
+    assert callable(run)
+    try:
+        run()
+    except GatehouseError as error:
+        ui.show_error(error)
+    else:
+        ui.flash(done)
+        st.rerun()
+
+
+ui.page_header("Settings")
+views = {"Tokens": show_tokens}
+if Permission.MANAGE_USERS in actor.permissions:
+    views = {"People": show_people, **views}
+if Permission.MANAGE_SETTINGS in actor.permissions:
+    views = {**views, "Installation": show_installation}
+view = st.segmented_control("View", list(views), default=next(iter(views)), required=True, label_visibility="collapsed")
+with ui.guarded():
+    views[view]()
