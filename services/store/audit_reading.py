@@ -145,9 +145,9 @@ def _read(
         query, seq = _select(unit, part, stretch, EVENT.c.seq, EVENT.c.leaf)
         query = query.order_by(seq.desc() if newest_first else seq)
         if not part.words or stretch.is_sealed:
-            found += unit.connection.execute(query.limit(limit)).tuples()
+            found += unit.connection.execute(query.limit(limit))
         else:
-            found += (row for row in unit.connection.execute(query).tuples() if part.has_words(row[1]))
+            found += (row for row in unit.connection.execute(query) if part.has_words(row[1]))
     return sorted(found, reverse=newest_first)[:limit]
 
 
