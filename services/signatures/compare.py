@@ -1,0 +1,105 @@
+"""Comparing two signatures: may the new model stand where the old one stands?
+
+Laws: comparing a readable signature with itself is identical; backward(a, b) and forward(b, a) have the same verdict.
+A signature that is missing, unreadable or silent on its inputs gives `unknown`, as do outputs that are no longer
+declared.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from services.signatures.renames import guess_renames
+from services.signatures.schema_diff import diff_order, diff_signatures
+from services.signatures.values import Columns, Schema, Signature, SignatureReading
+from services.signatures.verdicts import (
+    Change,
+    Comparison,
+    Direction,
+    Rename,
+    Side,
+    Verdict,
+    verdict_of,
+    worse_of_both,
+    worst_verdict,
+)
+
+
+def compare(old: SignatureReading, new: SignatureReading, direction: Direction = Direction.BACKWARD) -> Comparison:
+    """Return every change between two signatures and what it does to callers and readers in one direction."""
+    reason = _why_unknown(old, new)
+    if old.signature is None or new.signature is None or reason:
+        return Comparison(verdict=Verdict.UNKNOWN, json_verdict=Verdict.UNKNOWN, direction=direction, reason=reason)
+    changes = _changes(old.signature, new.signature, direction)
+    lost = _why_answers_unknown(old.signature, new.signature, direction)
+    floor = Verdict.UNKNOWN if lost else Verdict.IDENTICAL
+    return Comparison(
+        verdict=worst_verdict([floor, verdict_of([change.effect for change in changes])]),
+        json_verdict=worst_verdict([floor, verdict_of([change.json_effect for change in changes])]),
+        direction=direction,
+        changes=changes,
+        renames=_renames(old.signature, new.signature),
+        reason=lost,
+        notes=_notes(old, new),
+    )
+
+
+def _changes(old: Signature, new: Signature, direction: Direction) -> tuple[Change, ...]:
+    backward = diff_signatures(old, new) if direction is not Direction.FORWARD else []
+    forward = [change.mirrored() for change in diff_signatures(new, old)] if direction is not Direction.BACKWARD else []
+    merged = {(change.side, change.path, change.kind): change for change in backward}
+    for change in forward:
+        key = (change.side, change.path, change.kind)
+        known = merged.get(key)
+        merged[key] = replace(known, judged=worse_of_both(known.judged, change.judged)) if known else change
+    order = {side: index for index, side in enumerate(Side)}
+    return tuple(sorted([*merged.values(), *diff_order(old, new)], key=lambda change: order[change.side]))
+
+
+def _why_unknown(old: SignatureReading, new: SignatureReading) -> str:
+    reasons = [
+        f"{which} version: {reading.reason}"
+        for which, reading in (("Old", old), ("New", new))
+        if reading.signature is None or reading.signature.inputs is None
+    ]
+    return " ".join(reasons)
+
+
+def _why_answers_unknown(old: Signature, new: Signature, direction: Direction) -> str:
+    promised, kept = (new, old) if direction is Direction.FORWARD else (old, new)
+    if promised.outputs is not None and kept.outputs is None:
+        return (
+            f"The {'old' if kept is old else 'new'} version does not declare the outputs that the other one promises."
+        )
+    if direction is Direction.FULL and old.outputs is None and new.outputs is not None:
+        return "The old version does not declare the outputs that the other one promises."
+    return ""
+
+
+def _notes(old: SignatureReading, new: SignatureReading) -> tuple[str, ...]:
+    notes = []
+    for which, reading in (("old", old), ("new", new)):
+        if reading.is_from_type_hints:
+            notes.append(
+                f"The {which} version checks its input by its own type hints; MLflow enforces nothing of this."
+            )
+    if old.signature and new.signature and old.signature.outputs is None and new.signature.outputs is None:
+        notes.append("Neither version declares its outputs, so only requests were compared.")
+    return tuple(notes)
+
+
+def _renames(old: Signature, new: Signature) -> tuple[Rename, ...]:
+    return (
+        *_guess(Side.INPUTS, old.inputs, new.inputs),
+        *_guess(Side.OUTPUTS, old.outputs, new.outputs),
+    )
+
+
+def _guess(side: Side, old: Schema | None, new: Schema | None) -> Sequence[Rename]:
+    if not (isinstance(old, Columns) and isinstance(new, Columns) and old.is_named and new.is_named):
+        return ()
+    was, now = {column.name for column in old.columns}, {column.name for column in new.columns}
+    removed = [(index, column) for index, column in enumerate(old.columns) if column.name not in now]
+    added = [(index, column) for index, column in enumerate(new.columns) if column.name not in was]
+    return guess_renames(side, removed, added)

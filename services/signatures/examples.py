@@ -1,0 +1,115 @@
+"""Examples that a schema takes, and variants that probe its edges; whoever uses them checks them first.
+
+Values are the plainest that MLflow 3.17.2 takes: inside nested fields it tells NumPy's widths apart, so those are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from services.signatures.values import AnyType, Array, Columns, Map, Object, Scalar, Tensor, Type
+
+MAX_VARIANTS = 500
+FREE_LENGTH = 2
+
+_MOMENT = np.datetime64("2026-01-02T03:04:05", "ns")
+_CELLS: dict[Scalar, tuple[tuple[str, Any], ...]] = {
+    Scalar.BOOLEAN: (("bool", True),),
+    Scalar.INTEGER: (("int32", 7), ("int8", 7)),
+    Scalar.LONG: (("int64", 7), ("int64", 2**40), ("int32", 7)),
+    Scalar.FLOAT: (("float32", 0.5),),
+    Scalar.DOUBLE: (("float64", 0.5), ("int32", 7)),
+    Scalar.STRING: (("str", "text"),),
+    Scalar.BINARY: (("object", b"bytes"), ("str", "text")),
+    Scalar.DATETIME: (("datetime64[ns]", _MOMENT),),
+}
+_NESTED: dict[Scalar, tuple[Any, ...]] = {
+    Scalar.BOOLEAN: (True,),
+    Scalar.INTEGER: (np.int32(7),),
+    Scalar.LONG: (7, 2**40, 0),
+    Scalar.FLOAT: (np.float32(0.5),),
+    Scalar.DOUBLE: (0.5, 1e300),
+    Scalar.STRING: ("text", "t\u00e9xt"),
+    Scalar.BINARY: (b"bytes", b"\xff", "text"),
+    Scalar.DATETIME: (_MOMENT,),
+}
+_ANYTHING: tuple[Any, ...] = ("text", 7, 0.5, True, [7], {"key": 7}, None)
+_MISSING_KEY = "a key of nobody"
+
+
+def example_frame(declared: Columns) -> pd.DataFrame:
+    """Return one row that holds every column, optional ones too."""
+    series = {
+        index if column.name is None else column.name: next(column_variants(column.type))
+        for index, column in enumerate(declared.columns)
+    }
+    return pd.DataFrame(series)
+
+
+def column_variants(of: Type) -> Iterator[pd.Series[Any]]:
+    """Yield columns of one row that the type takes, the plainest first."""
+    if isinstance(of, Scalar):
+        for dtype, value in _CELLS[of]:
+            yield pd.Series([value], dtype=dtype)
+        return
+    if isinstance(of, AnyType):
+        yield pd.Series(["text"], dtype="str")
+        yield pd.Series([7], dtype="int64")
+    for value in value_variants(of):
+        # A list handed over as it is would become several rows.
+        cell = np.empty(1, dtype=object)
+        cell[0] = value
+        yield pd.Series(cell)
+
+
+def example_value(of: Type) -> Any:
+    """Return the plainest nested value that the type takes."""
+    return next(value_variants(of))
+
+
+def value_variants(of: Type) -> Iterator[Any]:
+    """Yield nested values that the type takes, each departing from the plainest in one place."""
+    match of:
+        case AnyType():
+            yield from _ANYTHING
+        case Array():
+            yield from _array_variants(of)
+        case Object():
+            yield from _object_variants(of)
+        case Map():
+            for value in value_variants(of.values):
+                yield {_MISSING_KEY: value}
+            yield {}
+        case _:
+            yield from _NESTED[of]
+
+
+def _array_variants(of: Array) -> Iterator[Any]:
+    for value in value_variants(of.items):
+        # A bare list would lose the width of its numbers.
+        yield np.array([value]) if isinstance(value, np.generic) else [value]
+    yield []
+    if isinstance(of.items, Array | AnyType):
+        # MLflow takes a matrix for a list of lists.
+        yield np.array([[7]]) if isinstance(of.items, AnyType) else np.array([example_value(of.items)])
+
+
+def _object_variants(of: Object) -> Iterator[dict[str, Any]]:
+    plain = {part.name: example_value(part.type) for part in of.properties}
+    yield plain
+    for part in of.properties:
+        if not part.is_required:
+            yield {name: value for name, value in plain.items() if name != part.name}
+            yield {**plain, part.name: None}
+        for value in value_variants(part.type):
+            yield {**plain, part.name: value}
+
+
+def example_array(tensor: Tensor) -> np.ndarray[Any, Any]:
+    """Return an array that the tensor's declaration takes, its free lengths being 2."""
+    shape = tuple(FREE_LENGTH if length == -1 else length for length in tensor.shape)
+    return np.zeros(shape, dtype=np.dtype(tensor.dtype))
