@@ -16,14 +16,14 @@ class Lineage:
     """Which code and data a model was made from.
 
     Args:
-        git_commit: by default that of the working folder, where it is a checkout.
+        git_commit: None looks it up in the working folder; empty is not known.
         dataset_commit: the commit or digest of the training data, as its store names it.
         code_version: the version of the training package.
         feature_views: version by name of each feature view that was read.
         code_paths: files that trained it.
     """
 
-    git_commit: str = ""
+    git_commit: str | None = None
     git_branch: str = ""
     dataset_commit: str = ""
     dataset_path: str = ""

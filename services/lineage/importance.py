@@ -5,33 +5,47 @@ Breiman's permutation importance, over at most `ROWS` held-out rows and a few sh
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from services.lineage.predictions import Output
+
 ROWS = 500
 REPEATS = 3
 _SEED = 0
+_MOST_ROWS = 20_000
 
 
-def permutation_importance(features: Any, measure: Callable[[Any], float]) -> pd.DataFrame:
+def permutation_importance(
+    features: Any, predict: Callable[[Any], Output], quality: Callable[[Output], float]
+) -> pd.DataFrame:
     """Return a table with one row a column of `features`: `feature` (str), `importance` (float64), greatest first.
 
-    Args:
-        features: a table, or an array of two dimensions whose columns are named by their place.
-        measure: the quality, larger is better, of the model on features of the same rows.
+    `features` is a table, or an array of two dimensions whose columns are named by their place. `quality` of an output
+    for all rows of it is the better the larger.
     """
-    names = [str(name) for name in features.columns] if isinstance(features, pd.DataFrame) else None
+    rows, columns = features.shape
+    names = list(map(str, features.columns if isinstance(features, pd.DataFrame) else range(columns)))
     generator = np.random.default_rng(_SEED)
-    whole = measure(features)
-    losses = []
-    for column in range(features.shape[1]):
-        shuffled = [measure(_shuffled(features, column, generator)) for _ in range(REPEATS)]
-        losses.append(whole - float(np.mean(shuffled)))
-    table = pd.DataFrame({"feature": names or [str(column) for column in range(len(losses))], "importance": losses})
+    whole = quality(predict(features))
+    losses: list[float] = []
+    # One call for many shuffles: a model takes longer to be called than to answer a few hundred rows.
+    at_once = max(1, _MOST_ROWS // (rows * REPEATS))
+    for first in range(0, columns, at_once):
+        part = range(first, min(first + at_once, columns))
+        copies = [_shuffled(features, column, generator) for column in part for _ in range(REPEATS)]
+        answers = predict(_stacked(copies))
+        found = [quality(answers.part(start, start + rows)) for start in range(0, len(copies) * rows, rows)]
+        losses += [whole - float(np.mean(found[start : start + REPEATS])) for start in range(0, len(found), REPEATS)]
+    table = pd.DataFrame({"feature": names, "importance": losses})
     return table.sort_values("importance", ascending=False, kind="stable", ignore_index=True)
+
+
+def _stacked(copies: Sequence[Any]) -> Any:
+    return pd.concat(copies, ignore_index=True) if isinstance(copies[0], pd.DataFrame) else np.concatenate(copies)
 
 
 def _shuffled(features: Any, column: int, generator: np.random.Generator) -> Any:

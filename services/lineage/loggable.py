@@ -22,6 +22,7 @@ from services.lineage.predictions import Output, read_output, read_probabilities
 from services.lineage.vocabulary import Task
 
 _TRUSTED_PACKAGES = frozenset({"sklearn", "numpy", "scipy"})
+_SAMPLE_ROWS = 500
 _SKLEARN_REQUIREMENTS = ("scikit-learn", "skops", "numpy", "pandas")
 
 
@@ -61,13 +62,27 @@ def open_loggable(model: Any) -> Loggable:
 
 
 def infer_signature(features: Any, answer: Any) -> Any:
-    """Return the signature of inputs and output; a table's single output column is called `prediction`."""
+    """Return the signature of inputs and output; a table's single output column is called `prediction`.
+
+    A column is optional if a value of it is missing anywhere.
+    """
     from mlflow.models import infer_signature as infer
 
     if isinstance(features, pd.DataFrame) and not isinstance(answer, pd.DataFrame) and getattr(answer, "ndim", 1) == 1:
         answer = pd.Series(answer, name="prediction")
     with quiet_hints():
-        return infer(features, answer)
+        return infer(_sample(features), answer)
+
+
+def _sample(features: Any) -> Any:
+    """Return enough rows to infer a schema from: the first, and one more for each column with a missing value."""
+    if not isinstance(features, pd.DataFrame):
+        return features[:_SAMPLE_ROWS]
+    rows = set(range(min(len(features), _SAMPLE_ROWS)))
+    for column in range(features.shape[1]):
+        is_missing = features.iloc[:, column].isna().to_numpy()
+        rows |= {int(is_missing.argmax())} if is_missing.any() else set()
+    return features.iloc[sorted(rows)]
 
 
 @contextmanager
@@ -106,19 +121,21 @@ class _Estimator:
     def log(self, **options: Any) -> Any:
         import mlflow.sklearn
 
-        return mlflow.sklearn.log_model(self._model, name=MODEL, **self._saving(), **options)
+        return mlflow.sklearn.log_model(self._model, name=MODEL, **how_to_save(self._model), **options)
 
-    def _saving(self) -> dict[str, Any]:
-        from skops import io
 
-        try:
-            untrusted = io.get_untrusted_types(data=io.dumps(self._model))
-        except Exception:  # noqa: BLE001 - skops raises many types for objects that it cannot describe
-            return {"serialization_format": "cloudpickle"}
-        if {name.partition(".")[0] for name in untrusted} <= _TRUSTED_PACKAGES:
-            pinned = [f"{package}=={version(package)}" for package in _SKLEARN_REQUIREMENTS]
-            return {"skops_trusted_types": untrusted, "pip_requirements": pinned}
+def how_to_save(estimator: Any) -> dict[str, Any]:
+    """Return the options of `mlflow.sklearn.log_model`: skops where nothing in the estimator is code of its own."""
+    from skops import io
+
+    try:
+        untrusted = io.get_untrusted_types(data=io.dumps(estimator))
+    except Exception:  # noqa: BLE001 - skops raises many types for objects that it cannot describe
         return {"serialization_format": "cloudpickle"}
+    if {name.partition(".")[0] for name in untrusted} <= _TRUSTED_PACKAGES:
+        pinned = [f"{package}=={version(package)}" for package in _SKLEARN_REQUIREMENTS]
+        return {"skops_trusted_types": untrusted, "pip_requirements": pinned}
+    return {"serialization_format": "cloudpickle"}
 
 
 class _PythonModel:

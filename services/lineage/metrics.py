@@ -8,12 +8,15 @@ row is relevant for `map` and `mrr` when its label is above zero.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
+
+_DECISION_METRICS = ("precision", "recall", "f1")
 
 
 def classification_metrics(
@@ -33,28 +36,22 @@ def classification_metrics(
     """
     from sklearn import metrics
 
-    average: dict[str, Any] = {"average": "weighted"} if positive is None else {"pos_label": positive}
-    average["zero_division"] = np.nan
     measures: dict[str, Callable[[], float]] = {
-        "accuracy": lambda: metrics.accuracy_score(label, prediction),
-        "precision": lambda: metrics.precision_score(label, prediction, **average),
-        "recall": lambda: metrics.recall_score(label, prediction, **average),
-        "f1": lambda: metrics.f1_score(label, prediction, **average),
+        "accuracy": lambda: float((label.to_numpy() == prediction.to_numpy()).mean()),
+        **{
+            name: partial(_decision_metric, name, label, prediction, positive) for name in ("precision", "recall", "f1")
+        },
     }
     seen = set(label.unique())
-    is_positive = label == positive
     if positive is not None and score is not None and len(seen) > 1:
-        measures["auc"] = lambda: metrics.roc_auc_score(is_positive, score)
+        is_positive = (label == positive).to_numpy()
+        measures["auc"] = lambda: _auc(is_positive, score.to_numpy())
         measures["aupr"] = lambda: metrics.average_precision_score(is_positive, score)
     if probabilities is not None and seen <= set(probabilities.columns):
-        classes = list(probabilities.columns)
-        one_vs_rest = {"multi_class": "ovr", "average": "weighted", "labels": classes}
-        measures["log_loss"] = lambda: metrics.log_loss(label, probabilities, labels=classes)
-        if positive is None and seen == set(classes):
-            measures["auc"] = lambda: metrics.roc_auc_score(label, probabilities, **one_vs_rest)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)
-        return defined({name: measure() for name, measure in measures.items() if only is None or name in only})
+        measures["log_loss"] = lambda: metrics.log_loss(label, probabilities, labels=list(probabilities.columns))
+        if positive is None and seen == set(probabilities.columns):
+            measures["auc"] = lambda: _auc_one_against_rest(label, probabilities)
+    return defined({name: measure() for name, measure in measures.items() if only is None or name in only})
 
 
 def regression_metrics(label: pd.Series, prediction: pd.Series) -> dict[str, float]:
@@ -131,6 +128,38 @@ def demographic_parity(favoured: pd.Series, group: pd.Series, *, least_rows: int
 def defined(measured: Mapping[str, float]) -> dict[str, float]:
     """Return the metrics whose value is a finite number."""
     return {name: float(value) for name, value in measured.items() if math.isfinite(value)}
+
+
+def _decision_metric(name: str, label: pd.Series, prediction: pd.Series, positive: Any) -> float:
+    """Return precision, recall or f1 of the positive class, or of every class weighted by its rows."""
+    truth, answer = label.to_numpy(), prediction.to_numpy()
+    classes = sorted(set(truth) | set(answer)) if positive is None else [positive]
+    values, rows = [], []
+    for each in classes:
+        is_true, is_answered = truth == each, answer == each
+        hits, true, answered = int((is_true & is_answered).sum()), int(is_true.sum()), int(is_answered.sum())
+        part, whole = {"precision": (hits, answered), "recall": (hits, true), "f1": (2 * hits, true + answered)}[name]
+        values.append(part / whole if whole else math.nan)
+        rows.append(true)
+    if positive is not None:
+        return values[0]
+    known = [(value, weight) for value, weight in zip(values, rows, strict=True) if not math.isnan(value)]
+    return sum(value * weight for value, weight in known) / sum(weight for _, weight in known)
+
+
+def _auc(is_positive: np.ndarray, score: np.ndarray) -> float:
+    """Return the share of pairs of a positive and a negative row that the score orders right, ties counting half."""
+    ranks = rankdata(score)
+    positives = int(is_positive.sum())
+    pairs = positives * (len(score) - positives)
+    return float((ranks[is_positive].sum() - positives * (positives + 1) / 2) / pairs)
+
+
+def _auc_one_against_rest(label: pd.Series, probabilities: pd.DataFrame) -> float:
+    truth = label.to_numpy()
+    classes = list(probabilities.columns)
+    values = [_auc(truth == each, probabilities[each].to_numpy()) for each in classes]
+    return float(np.average(values, weights=[int((truth == each).sum()) for each in classes]))
 
 
 def _one_query(group: pd.DataFrame) -> dict[str, float]:

@@ -35,6 +35,17 @@ class Output:
     score: pd.Series
     probabilities: pd.DataFrame | None = None
 
+    def part(self, start: int, stop: int) -> Output:
+        """Return the output for some of the rows."""
+        chosen = slice(start, stop)
+        return Output(
+            prediction=self.prediction.iloc[chosen].reset_index(drop=True),
+            score=self.score.iloc[chosen].reset_index(drop=True),
+            probabilities=None
+            if self.probabilities is None
+            else self.probabilities.iloc[chosen].reset_index(drop=True),
+        )
+
 
 def read_output(answer: Any, task: Task, *, classes: tuple[Any, ...] = ()) -> Output:
     """Return what a pyfunc answered, read by its shape.

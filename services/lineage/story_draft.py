@@ -75,5 +75,5 @@ def run_tags(draft: StoryDraft) -> dict[str, str]:
     return {**_known(known), **version_tags(draft)}
 
 
-def _known(texts: Mapping[str, str]) -> dict[str, str]:
+def _known(texts: Mapping[str, str | None]) -> dict[str, str]:
     return {name: text for name, text in texts.items() if text}

@@ -15,7 +15,7 @@ from services.lineage.evaluation import measure
 from services.lineage.importance import ROWS, permutation_importance
 from services.lineage.model_card import write_model_card
 from services.lineage.plots import plot_calibration, plot_confusion, plot_importance, plot_shap, save_plot
-from services.lineage.predictions import predictions_table
+from services.lineage.predictions import Output, predictions_table
 from services.lineage.signature_text import describe_signature
 from services.lineage.slices import slices_document
 from services.lineage.story_draft import StoryDraft
@@ -71,13 +71,12 @@ def _write_importance(draft: StoryDraft, folder: Path) -> None:
         return
     query = None if draft.query is None else draft.query.head(ROWS)
 
-    def quality(rows: Any) -> float:
-        output = draft.subject.output(rows, task)
+    def quality(output: Output) -> float:
         table = predictions_table(output, label, {})
         positive = draft.evaluation.positive
         value = measure(task, table, output, positive=positive, query=query, only=frozenset({metric}))[metric]
         return value if is_higher_better(metric) else -value
 
-    importance = permutation_importance(features, quality)
+    importance = permutation_importance(features, lambda rows: draft.subject.output(rows, task), quality)
     importance.to_csv(folder / artifacts.IMPORTANCE_TABLE, index=False)
     save_plot(plot_importance(importance, metric), folder / artifacts.IMPORTANCE_PLOT)

@@ -162,7 +162,7 @@ def _register(draft: StoryDraft, logged: LoggedStory, name: str, description: st
 
 
 def _with_git(lineage: Lineage) -> Lineage:
-    state = None if lineage.git_commit else find_git_state(Path.cwd())
+    state = find_git_state(Path.cwd()) if lineage.git_commit is None else None
     if state is None:
         return lineage
     return replace(lineage, git_commit=state.commit, git_branch=lineage.git_branch or state.branch)

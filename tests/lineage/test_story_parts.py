@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from mlflow.utils import validation
 
 from services.errors import InvalidInput
 from services.lineage.context import CardText
@@ -22,6 +23,7 @@ from services.lineage.importance import permutation_importance
 from services.lineage.loggable import infer_signature
 from services.lineage.model_card import write_model_card
 from services.lineage.plots import plot_calibration, plot_confusion, plot_importance, plot_shap, save_plot
+from services.lineage.predictions import read_output
 from services.lineage.signature_text import describe_signature
 from services.lineage.slices import SliceMetrics, named_metrics, read_slices, slice_metric_name, slices_document
 from services.lineage.story_files import write_json
@@ -41,8 +43,6 @@ def test_two_slices_never_share_a_metric_name(one: tuple[str, str], other: tuple
 @example("..")
 @given(st.text())
 def test_a_slice_metric_has_a_name_that_mlflow_takes(value: str) -> None:
-    from mlflow.utils import validation
-
     check: Callable[[str], None] = validation._validate_metric_name
     check(slice_metric_name("country", value, "auc"))
 
@@ -67,7 +67,11 @@ def test_a_slice_name_too_long_for_mlflow_is_kept_in_the_file_alone() -> None:
 
 def test_only_the_column_that_the_measure_depends_on_is_important() -> None:
     features = pd.DataFrame({"noise": np.arange(50), "signal": np.arange(50.0)})
-    table = permutation_importance(features, lambda rows: -float(np.abs(rows["signal"] - features["signal"]).mean()))
+    table = permutation_importance(
+        features,
+        lambda rows: read_output(rows["signal"], Task.REGRESSION),
+        lambda output: -float((output.prediction - features["signal"]).abs().mean()),
+    )
     assert table["feature"].tolist() == ["signal", "noise"]
     assert table["importance"][1] == 0
     assert table["importance"][0] > 0
@@ -75,7 +79,11 @@ def test_only_the_column_that_the_measure_depends_on_is_important() -> None:
 
 def test_columns_of_an_array_are_named_by_their_place() -> None:
     features = np.column_stack([np.zeros(20), np.arange(20.0)])
-    table = permutation_importance(features, lambda rows: -float(np.abs(rows[:, 1] - features[:, 1]).sum()))
+    table = permutation_importance(
+        features,
+        lambda rows: read_output(rows[:, 1], Task.REGRESSION),
+        lambda output: -float(np.abs(output.prediction - features[:, 1]).sum()),
+    )
     assert table["feature"].tolist() == ["1", "0"]
 
 
