@@ -1,6 +1,18 @@
 """Every table of the store, for migrations to compare with: importing this module fills `metadata`."""
 
-from services.store import accounts, audit_log, changes, decisions, documents, jobs, outbox, pins, sessions
+from services.store import (
+    accounts,
+    audit_log,
+    changes,
+    decisions,
+    documents,
+    gates,
+    jobs,
+    outbox,
+    pins,
+    registry_index,
+    sessions,
+)
 from services.store.metadata import metadata
 
 __all__ = [
@@ -9,9 +21,11 @@ __all__ = [
     "changes",
     "decisions",
     "documents",
+    "gates",
     "jobs",
     "metadata",
     "outbox",
     "pins",
+    "registry_index",
     "sessions",
 ]

@@ -1,0 +1,266 @@
+"""Evidence from files: slices, the prediction table, and results that came from elsewhere as JSON."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Generic, TypeVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.errors import InvalidInput
+from services.gates.collectors.sources import FileSource
+from services.gates.evidence import (
+    Absent,
+    AbTest,
+    Arm,
+    Metrics,
+    Predictions,
+    RequestLog,
+    ServiceLevel,
+    Slices,
+    Subject,
+)
+from services.gates.kinds import FairnessGate
+from services.lineage import artifacts
+from services.lineage.metrics import calibration_psi, classification_metrics, demographic_parity
+from services.lineage.slices import SliceMetrics, read_slices
+
+T = TypeVar("T")
+
+PREDICTIONS_CSV = "predictions.csv"
+METRICS_FILE = "metrics.json"
+AB_TEST_FILE = "ab_test.json"
+SLA_FILE = "sla.json"
+REQUEST_LOG_FILE = "request_log.json"
+TWO_CLASSES = 2
+
+
+class MetricsFileCollector:
+    """Metrics of `metrics.json`, a mapping of names to numbers, laid over those that another collector reads."""
+
+    kind = Metrics
+
+    def __init__(self, source: FileSource, inner: Any) -> None:
+        self._source = source
+        self._inner = inner
+
+    def collect(self, subject: Subject) -> Metrics:
+        logged: Metrics = self._inner.collect(subject)
+        content = self._source.find(subject, METRICS_FILE)
+        if content is None:
+            return logged
+        given = _parse(_MetricsText, content, METRICS_FILE).root_metrics()
+        return Metrics(candidate={**logged.candidate, **given}, champion=logged.champion)
+
+
+class SlicesCollector:
+    """Metrics by slice: of `slices.json`, or else computed from the prediction table."""
+
+    kind = Slices
+
+    def __init__(self, source: FileSource) -> None:
+        self._source = source
+
+    def collect(self, subject: Subject) -> Slices | Absent:
+        content = self._source.find(subject, artifacts.SLICES)
+        if content is not None:
+            return Slices(parts=read_slices(content))
+        table = _find_table(self._source, subject)
+        if table is None:
+            return Absent(reason=f"The run has neither {artifacts.SLICES} nor {artifacts.PREDICTIONS}.")
+        return Slices(parts=tuple(_slice_parts(table)))
+
+
+class PredictionsCollector:
+    """Fairness and calibration of the prediction table."""
+
+    kind = Predictions
+
+    def __init__(self, source: FileSource) -> None:
+        self._source = source
+
+    def collect(self, subject: Subject) -> Predictions | Absent:
+        table = _find_table(self._source, subject)
+        if table is None:
+            return Absent(reason=f"The run has no {artifacts.PREDICTIONS}.")
+        positive = _positive_class(table)
+        if positive is None:
+            return Absent(reason="The prediction table does not speak of two classes.")
+        least = min((gate.min_rows for gate in subject.gates if isinstance(gate, FairnessGate)), default=1)
+        favoured = table["prediction"] == positive
+        parity = {
+            column.removeprefix(artifacts.SLICE_COLUMN_PREFIX): demographic_parity(
+                favoured, table[column], least_rows=least
+            )
+            for column in _slice_columns(table)
+        }
+        return Predictions(rows=len(table), demographic_parity=parity, calibration_psi=_calibration(table, positive))
+
+
+class _Text(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class _ArmText(_Text):
+    samples: Annotated[int, Field(ge=0)]
+    mean: float
+    variance: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="of one observation; of a rate it follows from the mean"
+    )
+
+    def to_arm(self) -> Arm:
+        if self.variance is None and not 0 <= self.mean <= 1:
+            raise InvalidInput(
+                f"An arm of the A/B test has the mean {self.mean:g} and no variance.",
+                next_step=f"Write the variance of one observation into {AB_TEST_FILE}; only a rate can do without.",
+            )
+        variance = self.mean * (1 - self.mean) if self.variance is None else self.variance
+        return Arm(samples=self.samples, mean=self.mean, variance=variance)
+
+
+class AbTestText(_Text):
+    """`ab_test.json`: one business metric, both arms."""
+
+    metric: Annotated[str, Field(min_length=1, max_length=200)]
+    control: _ArmText
+    treatment: _ArmText
+
+    def to_evidence(self) -> AbTest:
+        return AbTest(metric=self.metric, control=self.control.to_arm(), treatment=self.treatment.to_arm())
+
+
+class SlaText(_Text):
+    """`sla.json`: violations of the service level, and over which window they were counted."""
+
+    violations: Annotated[int, Field(ge=0)]
+    window: Annotated[str, Field(min_length=1, max_length=200)]
+
+    def to_evidence(self) -> ServiceLevel:
+        return ServiceLevel(violations=self.violations, window=self.window)
+
+
+class RequestLogText(_Text):
+    """`request_log.json`: requests answered in staging, and how many of them were recorded."""
+
+    requests: Annotated[int, Field(ge=0)]
+    recorded: Annotated[int, Field(ge=0)]
+
+    def to_evidence(self) -> RequestLog:
+        return RequestLog(requests=self.requests, recorded=self.recorded)
+
+
+class _MetricsText(BaseModel):
+    model_config = ConfigDict(extra="allow", frozen=True, allow_inf_nan=False)
+    __pydantic_extra__: dict[str, float]
+
+    def root_metrics(self) -> Mapping[str, float]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class ResultFileCollector(Generic[T]):
+    """Reads one JSON file of results.
+
+    Args:
+        kind: the type of evidence.
+        name: the file.
+        text: how it is written, with `to_evidence`.
+    """
+
+    def __init__(self, source: FileSource, *, kind: type[T], name: str, text: type[Any]) -> None:
+        self.kind = kind
+        self._source = source
+        self._name = name
+        self._text = text
+
+    def collect(self, subject: Subject) -> T | Absent:
+        content = self._source.find(subject, self._name)
+        if content is None:
+            return Absent(reason=f"The run has no {self._name}.")
+        found: T = _parse(self._text, content, self._name).to_evidence()
+        return found
+
+
+def result_file_collectors(source: FileSource) -> list[ResultFileCollector[Any]]:
+    """Return the collectors of A/B test, service level and request log."""
+    return [
+        ResultFileCollector(source, kind=AbTest, name=AB_TEST_FILE, text=AbTestText),
+        ResultFileCollector(source, kind=ServiceLevel, name=SLA_FILE, text=SlaText),
+        ResultFileCollector(source, kind=RequestLog, name=REQUEST_LOG_FILE, text=RequestLogText),
+    ]
+
+
+def _parse(text: type[Any], content: bytes, name: str) -> Any:
+    try:
+        return text.model_validate_json(content, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise InvalidInput(
+            f"{name} is not as it should be: {where or 'the file'}: {first['msg']}.",
+            next_step=f"Write {name} as the documentation of gates says, and run the gates again.",
+        ) from error
+
+
+def _find_table(source: FileSource, subject: Subject) -> pd.DataFrame | None:
+    content = source.find(subject, artifacts.PREDICTIONS)
+    try:
+        if content is not None:
+            table = pd.read_parquet(io.BytesIO(content))
+        elif (content := source.find(subject, PREDICTIONS_CSV)) is not None:
+            table = pd.read_csv(io.BytesIO(content))
+        else:
+            return None
+    except (ValueError, OSError) as error:
+        raise InvalidInput(
+            "The prediction table cannot be read.", next_step=f"Log it as {artifacts.PREDICTIONS} again."
+        ) from error
+    if "prediction" not in table.columns:
+        raise InvalidInput(
+            "The prediction table has no column 'prediction'.", next_step=f"Log it as {artifacts.PREDICTIONS} again."
+        )
+    return table
+
+
+def _slice_columns(table: pd.DataFrame) -> Sequence[str]:
+    return [column for column in table.columns if column.startswith(artifacts.SLICE_COLUMN_PREFIX)]
+
+
+def _positive_class(table: pd.DataFrame) -> Any | None:
+    """Return the second of two classes, in their natural order; None where there are not two."""
+    columns = [name for name in ("prediction", "label") if name in table.columns]
+    seen = pd.unique(pd.concat([table[name].dropna() for name in columns], ignore_index=True))
+    if len(seen) != TWO_CLASSES:
+        return None
+    return max(seen, key=lambda value: (isinstance(value, str), value))
+
+
+def _calibration(table: pd.DataFrame, positive: Any) -> float | None:
+    if not {"score", "label"} <= set(table.columns):
+        return None
+    known = table[table["score"].between(0, 1) & table["label"].notna()]
+    return calibration_psi(known["score"], known["label"] == positive) if len(known) else None
+
+
+def _slice_parts(table: pd.DataFrame) -> list[SliceMetrics]:
+    if "label" not in table.columns:
+        return []
+    positive = _positive_class(table)
+    known = table[table["label"].notna()]
+    return [
+        SliceMetrics(
+            column=column.removeprefix(artifacts.SLICE_COLUMN_PREFIX),
+            value=str(value),
+            rows=len(group),
+            metrics=classification_metrics(
+                group["label"],
+                group["prediction"],
+                positive=positive,
+                score=group["score"] if "score" in group.columns else None,
+                probabilities=None,
+            ),
+        )
+        for column in _slice_columns(known)
+        for value, group in known.groupby(column, sort=True)
+    ]
