@@ -55,8 +55,8 @@ class DirectRegistry(DirectRuns):
         """Return the revision of MLflow's schema."""
         return str(self.database.rows(select(SCHEMA))[0].version_num)
 
-    def find_data_version(self) -> int | None:
-        """Return a number that changes after any write to the database, or None where there is no such number."""
+    def find_data_version(self) -> str | None:
+        """Return a text that changes after any write to the database."""
         return self.database.find_data_version()
 
     def list_models(self) -> Iterator[RegisteredModel]:

@@ -47,6 +47,7 @@ class FakeRegistry:
 
     def __init__(self, *, clock: Clock = utc_now, sleep: Callable[[float], None] = time.sleep) -> None:
         self.faults = Faults(sleep=sleep)
+        self.data_version: str | None = None
         self._clock = clock
         self._lock = threading.RLock()
         self._models: dict[str, RegisteredModel] = {}
@@ -160,6 +161,11 @@ class FakeRegistry:
     def ping(self) -> str:
         """Return a version that no MLflow has."""
         return "0.0.0"
+
+    @_call
+    def find_data_version(self) -> str | None:
+        """Return what `data_version` was set to."""
+        return self.data_version
 
     @_call
     def list_models(self) -> Iterator[RegisteredModel]:

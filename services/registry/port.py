@@ -20,6 +20,12 @@ class RecordReader(Protocol):
     def ping(self) -> str:
         """Return the registry's version."""
 
+    def find_data_version(self) -> str | None:
+        """Return a text that changes after any write to the registry, or None where there is no such thing.
+
+        It means something only beside earlier ones from this object.
+        """
+
     def list_models(self) -> Iterator[RegisteredModel]:
         """Yield every registered model by name, with tags and aliases."""
 

@@ -49,6 +49,10 @@ class RestRecords:
             raise self.transport.corrupt("no version")
         return version
 
+    def find_data_version(self) -> str | None:
+        """Return None: MLflow's REST API has no such thing."""
+        return None
+
     def list_models(self) -> Iterator[RegisteredModel]:
         """Yield every registered model by name, with tags and aliases."""
         query: Query = {"max_results": MODELS_PER_PAGE, "order_by": "name ASC"}

@@ -32,6 +32,11 @@ def model_id_of(source: str) -> str | None:
     return (found[1] or found[2]) if found else None
 
 
+def names_version(source: str) -> bool:
+    """Return whether a source is another version, as a copied version's is."""
+    return _VERSION_SOURCE.match(source) is not None
+
+
 def follow_source(source: str, find_source: Callable[[str, int], str | None]) -> str:
     """Return where a source leads when it names another version (`models:/NAME/1`), as a copied version's does."""
     for _ in range(_MAX_HOPS):

@@ -14,6 +14,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     Index,
     Integer,
@@ -128,6 +129,13 @@ SYNC = Table(
 )
 
 _SYNC_ID = 1
+# Any number that no other advisory lock of the store uses.
+_LOCK = 7_264_001
+
+
+def list_model_rows(unit: UnitOfWork, names: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """Return the rows of the named models."""
+    return [dict(row) for row in unit.connection.execute(select(MODELS).where(MODELS.c.name.in_(names))).mappings()]
 
 
 def list_model_records(unit: UnitOfWork) -> Sequence[Any]:
@@ -136,18 +144,19 @@ def list_model_records(unit: UnitOfWork) -> Sequence[Any]:
     return unit.connection.execute(select(*columns, MODELS.c.tags, MODELS.c.aliases)).all()
 
 
-def list_version_digests(unit: UnitOfWork, models: Sequence[str]) -> Sequence[Any]:
-    """Return of each version of the models what a sync compares: model, version, created_us, digest of the record."""
-    columns = (VERSIONS.c.model, VERSIONS.c.version, VERSIONS.c.created_us, VERSIONS.c.record_digest)
-    return unit.connection.execute(select(*columns).where(VERSIONS.c.model.in_(models))).all()
+def list_version_records(unit: UnitOfWork, models: Sequence[str]) -> Sequence[Any]:
+    """Return of each version of the models what a sync compares: its key, origin and the digest of its record."""
+    columns = (VERSIONS.c.model, VERSIONS.c.version, VERSIONS.c.created_us, VERSIONS.c.source, VERSIONS.c.run_id)
+    query = select(*columns, VERSIONS.c.record_digest).where(VERSIONS.c.model.in_(models))
+    return unit.connection.execute(query).all()
 
 
-def list_sources(unit: UnitOfWork, versions: Iterable[tuple[str, int]]) -> Mapping[tuple[str, int], str]:
-    """Return the sources of those of the versions that are in the index."""
-    wanted = list(versions)
-    columns = (VERSIONS.c.model, VERSIONS.c.version, VERSIONS.c.source)
-    rows = unit.connection.execute(select(*columns).where(tuple_(VERSIONS.c.model, VERSIONS.c.version).in_(wanted)))
-    return {(row.model, row.version): row.source for row in rows} if wanted else {}
+def list_singled_out(unit: UnitOfWork, model: str, versions: Sequence[int]) -> Sequence[Any]:
+    """Return version, stage, aliases and priority of the versions and of those singled out so far."""
+    query = select(VERSIONS.c.version, VERSIONS.c.stage, VERSIONS.c.aliases, VERSIONS.c.priority).where(
+        VERSIONS.c.model == model, (VERSIONS.c.priority > 0) | VERSIONS.c.version.in_(versions)
+    )
+    return unit.connection.execute(query).all()
 
 
 def find_watermark_us(unit: UnitOfWork) -> int | None:
@@ -156,17 +165,19 @@ def find_watermark_us(unit: UnitOfWork) -> int | None:
     return newest
 
 
-def put_models(unit: UnitOfWork, rows: Sequence[Values]) -> None:
-    """Insert the models, or replace what is known of their records."""
-    names = [row["name"] for row in rows]
-    held = set(unit.connection.execute(select(MODELS.c.name).where(MODELS.c.name.in_(names))).scalars())
-    _insert(unit, MODELS, [row for row in rows if row["name"] not in held])
-    changed = [{**row, "b_name": row["name"]} for row in rows if row["name"] in held]
-    _update(unit, MODELS, MODELS.c.name == bindparam("b_name"), changed)
+def lock_index(unit: UnitOfWork) -> None:
+    """Keep other syncs from writing until this unit ends; SQLite has one writer at a time anyway."""
+    if unit.dialect == "postgresql":
+        unit.connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
 
 
-def put_summaries(unit: UnitOfWork, rows: Sequence[Values]) -> None:
-    """Replace what is derived of models from their versions; each row has `b_name`."""
+def insert_models(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Insert models."""
+    _insert(unit, MODELS, rows)
+
+
+def update_models(unit: UnitOfWork, rows: Sequence[Values]) -> None:
+    """Replace columns of models; each row has `b_name`, and all rows the same columns."""
     _update(unit, MODELS, MODELS.c.name == bindparam("b_name"), rows)
 
 
@@ -236,9 +247,9 @@ def count_undetailed(unit: UnitOfWork) -> int:
     return unit.connection.execute(query).scalar_one()
 
 
-def mark_undetailed(unit: UnitOfWork, *, min_priority: int) -> None:
+def mark_undetailed(unit: UnitOfWork) -> None:
     """Have the versions that are most looked at read again, since metrics may be logged late."""
-    unit.connection.execute(update(VERSIONS).where(VERSIONS.c.priority >= min_priority).values(is_detailed=False))
+    unit.connection.execute(update(VERSIONS).where(_looked_at()).values(is_detailed=False))
 
 
 def put_folders(unit: UnitOfWork, rows: Sequence[Values]) -> None:
@@ -247,9 +258,9 @@ def put_folders(unit: UnitOfWork, rows: Sequence[Values]) -> None:
     _insert(unit, FOLDERS, rows)
 
 
-def forget_folders(unit: UnitOfWork, *, state: str, min_priority: int) -> None:
-    """Have folders in a state read again where a version that is much looked at needs them."""
-    wanted = select(VERSIONS.c.folder).where(VERSIONS.c.priority >= min_priority)
+def forget_folders(unit: UnitOfWork, state: str) -> None:
+    """Have folders in a state read again where versions that are most looked at need them."""
+    wanted = select(VERSIONS.c.folder).where(_looked_at())
     unit.connection.execute(delete(FOLDERS).where(FOLDERS.c.signature_state == state, FOLDERS.c.folder.in_(wanted)))
 
 
@@ -263,6 +274,11 @@ def put_sync_row(unit: UnitOfWork, **values: Any) -> None:
     if find_sync_row(unit) is None:
         unit.connection.execute(insert(SYNC).values(id=_SYNC_ID))
     unit.connection.execute(update(SYNC).where(SYNC.c.id == _SYNC_ID).values(**values))
+
+
+def _looked_at() -> ColumnElement[bool]:
+    newest = select(MODELS.c.name, MODELS.c.latest_version)
+    return (VERSIONS.c.priority > 0) | tuple_(VERSIONS.c.model, VERSIONS.c.version).in_(newest)
 
 
 def _keep(unit: UnitOfWork, model: str, version: int | None, row: Mapping[Any, Any], gone_us: int) -> None:
