@@ -53,7 +53,7 @@ class DocumentKind(Generic[T]):
 
     def json_schema(self) -> dict[str, Any]:
         """Return the JSON schema for editors."""
-        return {"title": self.title, **self.adapter.json_schema()}
+        return {**self.adapter.json_schema(), "title": self.title}
 
     def read_default(self) -> str | None:
         """Return the text that a new installation starts with, if there is one."""

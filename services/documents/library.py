@@ -38,7 +38,7 @@ class DocumentConflict(Conflict):
     """
 
     def __init__(self, theirs: Revision, merge: Merge) -> None:
-        clashes = f" ({len(merge.conflicts)} stretches changed by both)" if merge.conflicts else ""
+        clashes = f" (places that you both changed: {len(merge.conflicts)})" if merge.conflicts else ""
         super().__init__(
             f"{theirs.author} proposed revision {theirs.reference} since you began{clashes}.",
             next_step=f"Look at both edits together, and propose again on the basis of revision {theirs.number}.",
