@@ -12,19 +12,40 @@ from services.audit import AuditLog
 from services.changes import Changes
 from services.clock import Clock, utc_now
 from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback
+from services.documents import Documents
+from services.documents.activation import Activation
+from services.documents.checklist import CHECKLIST_KIND
+from services.documents.vocabulary import VOCABULARY_KIND
 from services.errors import InvalidInput
-from services.gates import Gates
-from services.identity import Actor, Identity
+from services.gates import GATE_POLICY, Gates
+from services.gates.checklists import ChecklistCollector, Checklists
+from services.gates.collectors.measured_files import PredictionsCollector, SlicesCollector, result_file_collectors
+from services.gates.collectors.probing import ProbeCollector
+from services.gates.collectors.prometheus import PrometheusCollector
+from services.gates.collectors.records import FilesCollector, MetricsCollector, SignaturesCollector
+from services.gates.collectors.sources import RunFiles
+from services.gates.collectors.story import StoryCollector
+from services.gates.evidence import Collector
+from services.identity import Actor, Identity, system_actor
 from services.identity.auditing import Auditing
+from services.jobs.jobs import Jobs
+from services.jobs.model_runner import ModelRunner
+from services.jobs.outbox import Outbox, Webhook
+from services.jobs.queue import Queue, open_queue
+from services.policies.document import DECISION_POLICY
 from services.promotions import Promotion, Promotions, StageMover
+from services.registry.direct import open_direct_registry
 from services.registry.index import Index
 from services.registry.port import Registry
 from services.registry.rest import RestRegistry
 from services.registry.sync import Sync
 from services.registry.transport import Transport
 from services.settings import Settings
+from services.signatures.reader import read_signature
 from services.store import Store, open_store
 from services.store.migrations import upgrade
+
+DOCUMENT_KINDS = (GATE_POLICY, DECISION_POLICY, VOCABULARY_KIND, CHECKLIST_KIND)
 
 
 class Gatehouse:
@@ -38,6 +59,8 @@ class Gatehouse:
     def home(self) -> Path:
         """The folder that keeps what is this installation's own."""
         return self.settings.home
+
+    # Record and people
 
     @cached_property
     def store(self) -> Store:
@@ -61,6 +84,17 @@ class Gatehouse:
     def auditing(self) -> Auditing:
         """The audit log as people reach it."""
         return Auditing(self.audit, self.identity)
+
+    def get_caller(self, *, origin: str) -> Actor:
+        """Return who calls from a command line: the holder of GATEHOUSE_TOKEN, or the local admin.
+
+        Raises:
+            Unauthenticated: the token is not good, or there is none and the store is shared.
+        """
+        token = self.settings.token
+        return self.identity.get_caller(None if token is None else token.get_secret_value(), origin=origin)
+
+    # Registry
 
     @cached_property
     def registry(self) -> Registry:
@@ -87,28 +121,78 @@ class Gatehouse:
     @cached_property
     def sync(self) -> Sync:
         """What brings the index in step with the registry."""
-        return Sync(self.registry, self.store, clock=self.clock)
+        database = self.settings.registry_database_url
+        return Sync(
+            self.registry,
+            self.store,
+            signature_state=lambda mlmodel: read_signature(mlmodel).state.value,
+            records=open_direct_registry(database) if database else None,
+            clock=self.clock,
+        )
+
+    # Jobs and notifications
+
+    @cached_property
+    def queue(self) -> Queue:
+        """The queue of jobs."""
+        return open_queue(self.settings.queue_url)
+
+    @cached_property
+    def jobs(self) -> Jobs:
+        """Long work, done by workers."""
+        return Jobs(self.store, self.audit, self.identity, self.queue, clock=self.clock)
+
+    @cached_property
+    def outbox(self) -> Outbox:
+        """Notifications on their way to webhooks."""
+        secret = self.settings.webhook_secret
+        webhook = Webhook(url=self.settings.webhook_url, secret=None if secret is None else secret.get_secret_value())
+        return Outbox(
+            self.store,
+            self.audit,
+            self.identity,
+            [webhook] if webhook.url else [],
+            hosts=self.settings.webhook_hosts,
+            clock=self.clock,
+        )
+
+    # Governance
+
+    @cached_property
+    def documents(self) -> Documents:
+        """Governed YAML, with what is shipped in force from the first start on."""
+        documents = Documents(self.store, self.audit, self.identity, DOCUMENT_KINDS, clock=self.clock)
+        documents.install_defaults(system_actor("installation"))
+        return documents
+
+    @cached_property
+    def checklists(self) -> Checklists:
+        """Answers to the readiness checklist."""
+        return Checklists(self.store, self.audit, self.identity, self.documents, clock=self.clock)
 
     @cached_property
     def gates(self) -> Gates:
         """Gate policies, evaluation and waivers."""
-        return Gates(self.store, self.registry, self.audit, self.identity, clock=self.clock)
-
-    @cached_property
-    def pins(self) -> Pins:
-        """Which version of each model serves."""
-        return Pins(self.store, clock=self.clock)
+        return Gates(
+            self.store,
+            self.registry,
+            self.audit,
+            self.identity,
+            self.documents,
+            self._collectors(),
+            clock=self.clock,
+        )
 
     @cached_property
     def changes(self) -> Changes:
         """The inbox over every kind of change."""
         mover = StageMover(self.registry, legacy_stages=self.settings.legacy_stages)
-        followers = [PinsFollowPromotions(self.pins)]
         kinds = [
-            Promotion(self.registry, self.gates, mover, self.audit, followers),
+            Promotion(self.registry, self.gates, mover, self.audit, [PinsFollowPromotions(self.pins)]),
             Rollback(self.registry, self.pins, mover, self.audit),
+            Activation(self.documents),
         ]
-        return Changes(self.store, self.audit, self.identity, kinds, clock=self.clock)
+        return Changes(self.store, self.audit, self.identity, kinds, outbox=self.outbox, clock=self.clock)
 
     @cached_property
     def promotions(self) -> Promotions:
@@ -116,15 +200,26 @@ class Gatehouse:
         return Promotions(self.registry, self.changes)
 
     @cached_property
+    def pins(self) -> Pins:
+        """Which version of each model serves."""
+        return Pins(self.store, clock=self.clock)
+
+    @cached_property
     def deployments(self) -> Deployments:
         """Pins, going back, files for serving platforms."""
         return Deployments(self.pins, self.changes, self.home / "pins.yaml")
 
-    def get_caller(self, *, origin: str) -> Actor:
-        """Return who calls from a command line: the holder of GATEHOUSE_TOKEN, or the local admin.
-
-        Raises:
-            Unauthenticated: the token is not good, or there is none and the store is shared.
-        """
-        token = self.settings.token
-        return self.identity.get_caller(None if token is None else token.get_secret_value(), origin=origin)
+    def _collectors(self) -> list[Collector]:
+        files = RunFiles(self.registry)
+        return [
+            MetricsCollector(self.registry),
+            SignaturesCollector(self.registry),
+            FilesCollector(self.registry),
+            StoryCollector(self.registry),
+            SlicesCollector(files),
+            PredictionsCollector(files),
+            *result_file_collectors(files),
+            ProbeCollector(self.registry, ModelRunner()),
+            PrometheusCollector(self.settings.prometheus_url),
+            ChecklistCollector(self.checklists),
+        ]

@@ -1,66 +1,28 @@
-"""The worker: what happens without anybody asking.
-
-Each duty has a thread of its own, so that a slow one holds up no other; a duty that fails is told to the log and tried
-again at its next turn.
-"""
+"""The worker: jobs, and what happens without anybody asking."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Event, Thread
-
-import structlog
+from threading import Event
 
 from app.facade import Gatehouse
 from app.up import HEARTBEAT_SECONDS
-from services.errors import GatehouseError
 from services.identity.actors import system_actor
-from services.logs import report_bug
+from services.jobs.worker import Worker
 
-_log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Duty:
-    """Something to do again and again."""
-
-    name: str
-    every_seconds: float
-    act: Callable[[], object]
+CHECKPOINT_SECONDS = 60.0
 
 
 def run(gatehouse: Gatehouse, stop: Event) -> None:
-    """Do every duty until told to stop."""
-    _ = gatehouse.store, gatehouse.audit, gatehouse.changes  # made here, before threads share them
-    threads = [Thread(target=_repeat, args=(duty, stop), name=duty.name) for duty in list_duties(gatehouse)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-
-
-def list_duties(gatehouse: Gatehouse) -> list[Duty]:
-    """Return what the worker does, and how often."""
+    """Work until told to stop."""
     actor = system_actor("worker")
     heartbeat = gatehouse.home / "worker.heartbeat"
-    return [
-        Duty(name="sync", every_seconds=gatehouse.settings.sync_seconds, act=gatehouse.sync.run),
-        Duty(name="recover", every_seconds=5, act=gatehouse.changes.recover),
-        Duty(name="expire", every_seconds=60, act=lambda: gatehouse.changes.expire_due(actor=actor)),
-        Duty(name="pins file", every_seconds=30, act=gatehouse.deployments.write_file),
-        Duty(name="heartbeat", every_seconds=HEARTBEAT_SECONDS, act=lambda: heartbeat.write_text(str(os.getpid()))),
-    ]
-
-
-def _repeat(duty: Duty, stop: Event) -> None:
-    while True:
-        try:
-            duty.act()
-        except GatehouseError as error:
-            _log.warning("duty failed", duty=duty.name, kind=error.kind, message=error.message)
-        except Exception as error:  # noqa: BLE001 - one duty's bug must not end the others
-            report_bug(error)
-        if stop.wait(duty.every_seconds):
-            return
+    worker = Worker(gatehouse.store, gatehouse.jobs, gatehouse.queue, clock=gatehouse.clock)
+    worker.every(gatehouse.settings.sync_seconds, "sync", gatehouse.sync.run)
+    worker.every(5, "changes:recover", gatehouse.changes.recover)
+    worker.every(60, "changes:expire", lambda: gatehouse.changes.expire_due(actor=actor))
+    worker.every(2, "outbox:deliver", gatehouse.outbox.deliver_due)
+    worker.every(30, "pins:file", gatehouse.deployments.write_file)
+    worker.every(CHECKPOINT_SECONDS, "audit:checkpoint", gatehouse.audit.checkpoints.write)
+    worker.every(HEARTBEAT_SECONDS, "heartbeat", lambda: heartbeat.write_text(str(os.getpid())))
+    worker.run(stop)

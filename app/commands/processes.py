@@ -98,7 +98,6 @@ def build_demo(gatehouse: Gatehouse) -> bool:
 def _reaching(settings: Settings, reach: dict[str, str]) -> Settings:
     names = {
         "MLFLOW_TRACKING_URI": "tracking_uri",
-        "MLFLOW_TRACKING_TOKEN": "tracking_token",
         "GATEHOUSE_REGISTRY_DATABASE_URL": "registry_database_url",
     }
     return load_settings(**{names[name]: value for name, value in reach.items()}) if reach else settings

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 from services.audit import AuditLog
 from services.changes.kinds import ChangeKind
+from services.changes.notices import Notices
 from services.changes.records import digest_evidence, get_change
 from services.changes.values import Change, ChangeState, Execution
 from services.clock import Clock, to_micros
@@ -36,12 +37,14 @@ class Executor:
         store: Store,
         audit: AuditLog,
         kinds: Mapping[str, ChangeKind],
+        notices: Notices,
         clock: Clock,
         reached: Callable[[str], None] = lambda _step: None,
     ) -> None:
         self._store = store
         self._audit = audit
         self._kinds = kinds
+        self._notices = notices
         self._clock = clock
         self._reached = reached
 
@@ -149,6 +152,7 @@ class Executor:
             finished = get_change(unit, change.id)
             if state is ChangeState.COMPLETED:
                 self._kinds[change.kind].completed(unit, finished, execution, actor)
+                self._notices.put(unit, finished, "execution:completed", actor)
             else:
                 self._record(unit, change, "execution:aborted", actor, execution.obstacle, state)
             unit.commit()
@@ -191,6 +195,7 @@ class Executor:
             after={"state": state.value},
             policy_revision=change.policy_revision,
         )
+        self._notices.put(unit, change, what, actor)
 
 
 def _told(value: object) -> str:

@@ -8,12 +8,14 @@ from typing import Any
 from services.audit import AuditLog
 from services.changes.execution import Executor
 from services.changes.kinds import ChangeKind
+from services.changes.notices import Notices
 from services.changes.records import get_change, proof_columns, to_change
 from services.changes.values import OPEN, PENDING, Change, ChangeState, Decision
 from services.clock import Clock, to_micros
 from services.errors import Conflict, Forbidden, InvalidInput
 from services.identity import Identity
 from services.identity.actors import Actor, Permission
+from services.jobs.outbox import Outbox
 from services.store import Store, UnitOfWork
 from services.store import changes as rows
 
@@ -37,6 +39,7 @@ class Changes:
         kinds: Iterable[ChangeKind],
         *,
         clock: Clock,
+        outbox: Outbox | None = None,
         reached: Callable[[str], None] = lambda _step: None,
     ) -> None:
         self._store = store
@@ -44,7 +47,8 @@ class Changes:
         self._identity = identity
         self._kinds = {kind.name: kind for kind in kinds}
         self._clock = clock
-        self._executor = Executor(store, audit, self._kinds, clock, reached)
+        self._notices = Notices(outbox)
+        self._executor = Executor(store, audit, self._kinds, self._notices, clock, reached)
 
     # Reading
 
@@ -356,6 +360,7 @@ class Changes:
             after=after,
             policy_revision=change.policy_revision,
         )
+        self._notices.put(unit, change, what, actor)
 
 
 def _check_reason(reason: str) -> str:
