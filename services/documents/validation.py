@@ -9,6 +9,7 @@ import copy
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
@@ -136,17 +137,28 @@ def _remove(data: Any, location: Location) -> None:
 
 
 def _schema_problems(kind: DocumentKind[Any], source: YamlDocument, error: ValidationError) -> Iterator[Problem]:
-    schema: dict[str, Any] | None = None
-    for each in error.errors(include_url=False):
+    errors = error.errors(include_url=False)
+    for each in errors:
         location = each["loc"]
+        if each["type"] == "too_short" and any(_is_below(other["loc"], location) for other in errors):
+            continue  # only sound items are counted: the list is not short, its items are faulty
         path = source.path_of(location)
         known: set[str] = set()
         if each["type"] == "missing":
             path = join_path(source.path_of(location[:-1]), location[-1])
         elif each["type"] == "extra_forbidden":
-            schema = kind.adapter.json_schema() if schema is None else schema
+            schema = _schema_of(kind)
             known = _keys_at(schema, schema, parse_path(path)[:-1])
         yield Problem(line=source.line_of(location), path=path, message=word_error(dict(each), known))
+
+
+def _is_below(location: Location, above: Location) -> bool:
+    return len(location) > len(above) and location[: len(above)] == above
+
+
+@cache
+def _schema_of(kind: DocumentKind[Any]) -> Mapping[str, Any]:
+    return kind.json_schema()
 
 
 def _keys_at(root: Mapping[str, Any], schema: Mapping[str, Any], steps: Sequence[str | int]) -> set[str]:

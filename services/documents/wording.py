@@ -40,8 +40,10 @@ def word_error(error: Mapping[str, Any], known_keys: Iterable[str] = ()) -> str:
     """
     kind, context = error["type"], error.get("ctx", {})
     key = str(error["loc"][-1]) if error["loc"] else ""
-    if kind in {"missing", "extra_forbidden"}:
-        return _word_key(kind, key, known_keys)
+    if kind in {"missing", "union_tag_not_found"}:
+        return f"the key {context.get('discriminator', repr(key))} is missing"
+    if kind == "extra_forbidden":
+        return f"the key {show(key)} is not known here{suggest(key, known_keys)}"
     if kind in _PLAIN:
         return f"{show(error['input'])} {_PLAIN[kind]}"
     if kind in _CHOICES:
@@ -49,15 +51,8 @@ def word_error(error: Mapping[str, Any], known_keys: Iterable[str] = ()) -> str:
         return f"{show(context[given] if given else error['input'])} is not one of {context[known]}"
     if kind in {"too_short", "string_too_short"} and context["min_length"] == 1:
         return "should not be empty"
-    if kind in {"value_error", "condition", "union_tag_not_found"}:
-        return str(context.get("error") or error["msg"])
-    return f"{show(error['input'])}: {_lowered(error['msg']).removeprefix('input ')}"
-
-
-def _word_key(kind: str, key: str, known_keys: Iterable[str]) -> str:
-    if kind == "missing":
-        return f"the key {key!r} is missing"
-    return f"the key {show(key)} is not known here{suggest(key, known_keys)}"
+    told = _lowered(error["msg"]).removeprefix("input ")
+    return told if kind == "condition" else f"{show(error['input'])}: {told}"
 
 
 def show(value: Any) -> str:

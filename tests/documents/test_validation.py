@@ -1,7 +1,8 @@
+import json
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.documents import DocumentInvalid, Problem, parse, validate
@@ -110,6 +111,7 @@ def test_the_json_schema_speaks_of_every_key() -> None:
     assert DECISION_POLICY.json_schema()["$defs"]["PolicyText"]["properties"]["thresholds"]
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
@@ -118,8 +120,6 @@ def test_the_json_schema_speaks_of_every_key() -> None:
     )
 )
 def test_no_document_whatever_makes_validation_break(data: object) -> None:
-    import json
-
     for kind in (LIMITS, GATE_POLICY, DECISION_POLICY):
         for text in (
             json.dumps(data),
@@ -127,3 +127,27 @@ def test_no_document_whatever_makes_validation_break(data: object) -> None:
             json.dumps({"stages": data, "overrides": data}),
         ):
             assert all(problem.line >= 1 and problem.message for problem in validate(kind, text))
+
+
+def test_a_union_suggests_keys_of_its_own_branch() -> None:
+    text = "fraud:\n  thresholds: {block: 0.5, allow: 0}\n  rules: {high_value_treshold: 1}\n"
+    assert "did you mean 'high_value_threshold'?" in validate(DECISION_POLICY, text)[0].message
+    text = "fraud:\n  thresholds: {block: 0.5, allow: 0}\n  rules:\n  - {name: x, wen: {}}\n"
+    assert "did you mean 'when'?" in validate(DECISION_POLICY, text)[0].message
+
+
+def test_an_unknown_kind_of_gate_is_told_with_those_there_are() -> None:
+    text = (
+        "kind: gate_policy\nexpires_after_hours: 1\nwaiver_days: 1\nstages:\n  staging:\n    approvals: {default: 1}\n"
+        "    gates:\n    - {gate: x, kind: vibes}\n    - {gate: y}\n    - {gate: z, kind: signature, direction: up}\n"
+    )
+    found = validate(GATE_POLICY, text)
+    assert [problem.path for problem in found] == [
+        "stages.staging.gates[0]",
+        "stages.staging.gates[1]",
+        "stages.staging.gates[2].at_worst",
+        "stages.staging.gates[2].direction",
+    ]
+    assert "'vibes' is not one of" in found[0].message
+    assert found[1].message == "the key 'kind' is missing"
+    assert "'up' is not one of" in found[3].message
