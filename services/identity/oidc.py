@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from services.audit import AuditLog
+from services.audit import AuditLog, Personal
 from services.clock import Clock
 from services.errors import Forbidden, Unauthenticated
 from services.identity.access import Access
@@ -116,7 +116,8 @@ class OpenIdConnect:
     def _add(self, unit: UnitOfWork, token: _IdentityToken, roles: list[str] | None, origin: str) -> AccountRow:
         bound = {"issuer": token.issuer, "issuer_subject": token.subject}
         account = add_account(unit, token.name, roles or [], now=self._clock(), **bound)
-        self._record(unit, account, "account:person:added", origin, after={"roles": account.roles, **bound})
+        after = {"roles": account.roles, "issuer": token.issuer, "issuer_subject": Personal(token.subject)}
+        self._record(unit, account, "account:person:added", origin, after=after)
         return account
 
     def _change_roles(self, unit: UnitOfWork, account: AccountRow, roles: list[str], origin: str) -> AccountRow:

@@ -66,24 +66,24 @@ class SignIn:
             origin: where the request came from.
 
         Raises:
-            Forbidden: the store holds no demo, or the app is reached from elsewhere; the refusal is an event.
+            Forbidden: the store holds no demo, the app is reached from elsewhere, or the account is disabled.
             NotFound: there is no such person.
         """
+        anonymous = Actor(name="anonymous", roles=frozenset(), origin=origin)
         if not (is_loopback and self.is_demo()):
-            anonymous = Actor(name="anonymous", roles=frozenset(), origin=origin)
-            self._access.refuse(
-                anonymous,
-                "person/demo",
-                Forbidden(
-                    "Signing in with one click is for the demo on this machine alone.",
-                    next_step="Sign in with a name and a password.",
-                ),
+            denied = Forbidden(
+                "Signing in with one click is for the demo on this machine alone.",
+                next_step="Sign in with a name and a password.",
             )
+            self._access.refuse(anonymous, "installation", denied)
         with self._store.write() as unit:
             account = get_row(unit, name)
-            signed_in = self._sessions.begin(unit, account, way="demo", origin=origin)
-            unit.commit()
-        return signed_in
+            if account.disabled_us is None:
+                signed_in = self._sessions.begin(unit, account, way="demo", origin=origin)
+                unit.commit()
+                return signed_in
+        disabled = Forbidden(f"The account {name} is disabled.", next_step="Sign in as somebody else.")
+        return self._access.refuse(anonymous, f"person/{name}", disabled)
 
     def is_demo(self) -> bool:
         """Return whether the store was made for the demo."""

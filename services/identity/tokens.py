@@ -164,7 +164,7 @@ class Tokens:
         )
 
     def _demand_over(self, actor: Actor, name: str) -> None:
-        # A token must not make itself heirs: its holder needs the permission to manage users for that.
+        # A limited token must not issue itself a wider one.
         if actor.name != name or actor.scopes is not None:
             self._access.demand(actor, Permission.MANAGE_USERS, subject=f"person/{name}")
 

@@ -84,11 +84,9 @@ def update_session(unit: UnitOfWork, digest: str, **values: Any) -> None:
     unit.connection.execute(update(session).where(session.c.digest == digest).values(**values))
 
 
-def end_sessions(unit: UnitOfWork, owner: str, *, now_us: int, reason: str, keep: str | None = None) -> int:
-    """End the open sessions of an account, but for `keep`; returns how many."""
+def end_sessions(unit: UnitOfWork, owner: str, *, now_us: int, reason: str) -> int:
+    """End the open sessions of an account; returns how many."""
     query = update(session).where(session.c.account == owner, session.c.ended_us.is_(None))
-    if keep is not None:
-        query = query.where(session.c.digest != keep)
     return unit.connection.execute(query.values(ended_us=now_us, end_reason=reason)).rowcount
 
 
