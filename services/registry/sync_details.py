@@ -60,7 +60,7 @@ class DetailReader:
         self._signature_state = signature_state
 
     def read(self, *, budget_s: float) -> DetailsRead:
-        """Read what is still to be read, for about `budget_s`.
+        """Read what is still to be read, for about `budget_s`; nothing at all for none.
 
         Raises:
             Unreachable: the registry does not answer.
@@ -68,15 +68,16 @@ class DetailReader:
         deadline = time.monotonic() + budget_s
         models: set[str] = set()
         count = 0
-        while True:
+        while count == 0 or time.monotonic() < deadline:
             with self._store.read() as unit:
-                todo = rows.list_undetailed(unit, VERSIONS_AT_ONCE)
-                pending = rows.count_undetailed(unit) if not todo or time.monotonic() > deadline else -1
-            if pending >= 0:
-                return DetailsRead(models=frozenset(models), read=count, pending=pending)
+                todo = rows.list_undetailed(unit, VERSIONS_AT_ONCE) if budget_s > 0 else ()
+            if not todo:
+                break
             self._read_some(todo)
             models.update(row.model for row in todo)
             count += len(todo)
+        with self._store.read() as unit:
+            return DetailsRead(models=frozenset(models), read=count, pending=rows.count_undetailed(unit))
 
     def _read_some(self, todo: Sequence[Any]) -> None:
         versions = [self._resolved(row) for row in todo]
