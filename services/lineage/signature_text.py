@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -14,13 +15,22 @@ def describe_signature(signature: Any | None) -> str:
     if signature is None:
         return ""
     sides = {side: json.loads(text) for side, text in signature.to_dict().items() if text}
-    shown = [f"{side}: [{', '.join(_field(field) for field in fields)}]" for side, fields in sides.items()]
+    shown = [f"{side}: [{', '.join(describe_fields(fields))}]" for side, fields in sides.items()]
     return " -> ".join(part for part in shown if not part.startswith("params")) + "".join(
         f", {part}" for part in shown if part.startswith("params")
     )
 
 
-def _field(field: dict[str, Any]) -> str:
+def describe_fields(fields: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line for each field of one side.
+
+    Raises:
+        KeyError, TypeError, AttributeError: it is no side of a signature.
+    """
+    return [_field(field) for field in fields]
+
+
+def _field(field: Mapping[str, Any]) -> str:
     if field["type"] == "tensor":
         described = f"{field['tensor-spec']['dtype']} {tuple(field['tensor-spec']['shape'])}"
     else:

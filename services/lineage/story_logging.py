@@ -7,6 +7,7 @@ The names of files, tags and metrics are in `services.lineage.artifacts`.
 from __future__ import annotations
 
 import tempfile
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -187,23 +188,39 @@ def _log_datasets(draft: StoryDraft) -> Any:
 
     label = None if draft.evaluation.table["label"].isna().all() else draft.evaluation.table["label"].to_numpy()
     with quiet_hints():
-        trained = _dataset(draft.train, draft.train_label, f"{draft.dataset_name} (training)")
+        trained = _dataset(
+            draft.train, draft.train_label, f"{draft.dataset_name} (training)", source=draft.lineage.dataset_path
+        )
         tested = _dataset(draft.test, label, f"{draft.dataset_name} (held out)")
         mlflow.log_input(trained, context="training")
         mlflow.log_input(tested, context="testing")
     return tested
 
 
-def _dataset(features: Any, label: Any | None, name: str) -> Any:
+def _dataset(features: Any, label: Any | None, name: str, *, source: str = "") -> Any:
     from mlflow.data.numpy_dataset import from_numpy
     from mlflow.data.pandas_dataset import from_pandas
 
-    if not isinstance(features, pd.DataFrame):
-        return (
-            from_numpy(features, name=name)
-            if label is None
-            else from_numpy(features, targets=np.asarray(label), name=name)
-        )
+    place = _place(source)
+    if isinstance(features, pd.DataFrame):
+        table = features if label is None else features.assign(label=np.asarray(label))
+        return from_pandas(table, source=place, targets=None if label is None else "label", name=name)
     if label is None:
-        return from_pandas(features, name=name)
-    return from_pandas(features.assign(label=np.asarray(label)), targets="label", name=name)
+        return from_numpy(features, source=place, name=name)
+    return from_numpy(features, source=place, targets=np.asarray(label), name=name)
+
+
+def _place(source: str) -> Any:
+    """Return MLflow's source for a path or address, or None, which stands for the code that made the data."""
+    from mlflow.data.dataset_source_registry import resolve_dataset_source
+    from mlflow.exceptions import MlflowException
+
+    if not source:
+        return None
+    with warnings.catch_warnings():
+        # MLflow says that a path could be read in several ways, and takes the most likely.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            return resolve_dataset_source(source)
+        except MlflowException:
+            return None
