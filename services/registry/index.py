@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -22,6 +23,7 @@ from services.store import registry_catalog as catalog
 from services.store import registry_index as rows
 
 MAX_PAGE = 500
+_LARGEST_INTEGER = 2**63
 
 
 class CatalogSort(StrEnum):
@@ -248,11 +250,17 @@ def _write_mark(value: Any, name: str) -> str:
 def _read_mark(mark: str, sort: CatalogSort) -> tuple[Any, str]:
     try:
         value, name = json.loads(base64.urlsafe_b64decode(mark.encode()))
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         value = name = None
-    kind = str if sort is CatalogSort.NAME else (int, float)
-    if not isinstance(name, str) or not isinstance(value, kind):
+    is_value = isinstance(value, str) if sort is CatalogSort.NAME else _is_number(value)
+    if not isinstance(name, str) or not is_value:
         raise InvalidInput(
             "The page to go on from is not one of this list.", next_step="Start again from the first page."
         )
     return value, name
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return isinstance(value, int) and abs(value) < _LARGEST_INTEGER

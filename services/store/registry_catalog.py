@@ -86,6 +86,13 @@ def find_model(unit: UnitOfWork, name: str) -> Any | None:
     return unit.connection.execute(select(MODELS, HEALTH.label("health")).where(MODELS.c.name == name)).first()
 
 
+def list_hygiene_rows(unit: UnitOfWork) -> Sequence[Any]:
+    """Return of every model its problems, what serves, and when the newest version came."""
+    columns = (MODELS.c.name, MODELS.c.problems, MODELS.c.latest_us)
+    query = select(*columns, MODELS.c.production_version, MODELS.c.staging_version).order_by(MODELS.c.name)
+    return unit.connection.execute(query).all()
+
+
 def list_names(unit: UnitOfWork) -> Sequence[str]:
     """Return every name."""
     return unit.connection.execute(select(MODELS.c.name).order_by(MODELS.c.name)).scalars().all()
