@@ -180,15 +180,20 @@ class Decider:
         now_us = to_micros(at)
         if guardrail is None or guardrail.time_column not in frame.columns:
             return np.full(len(frame), now_us, dtype=np.int64)
-        column = frame[guardrail.time_column]
-        try:
-            times = pd.to_datetime(column, utc=True).dt.as_unit("us")
-        except (ValueError, TypeError) as error:
-            raise InvalidInput(
-                f"The column {guardrail.time_column!r} does not hold times.",
-                next_step="Write times such as 2026-01-31T12:00:00Z, or leave the column out.",
-            ) from error
+        times = _as_times(guardrail.time_column, frame[guardrail.time_column])
         return np.where(times.isna(), now_us, times.astype("int64")).astype(np.int64)
+
+
+def _as_times(name: str, column: pd.Series[Any]) -> pd.Series[Any]:
+    # A number would be taken for nanoseconds since 1970, which nobody means.
+    text = column.astype("str") if pd.api.types.is_numeric_dtype(column.dtype) else column
+    try:
+        return pd.to_datetime(text, utc=True, format="ISO8601").dt.as_unit("us")
+    except (ValueError, TypeError) as error:
+        raise InvalidInput(
+            f"The column {name!r} does not hold times.",
+            next_step="Write times such as 2026-01-31T12:00:00Z, or leave the column out.",
+        ) from error
 
 
 def _check_score(score: Any) -> float:

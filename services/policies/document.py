@@ -87,7 +87,7 @@ class PolicyText(_Strict):
     thresholds: dict[Word, Probability] = Field(min_length=1, description="action: lowest score, strictest first")
     reasons: dict[Word, Word] = Field(default_factory=dict, description="action of a threshold: the reason it gives")
     actions: tuple[Word, ...] = Field(default=(), description="further actions that rules may take")
-    rules: Rules = ()
+    rules: Rules = ShortRules()
     flags: dict[Word, Flag] = Field(default_factory=dict)
     guardrails: Guardrails = Guardrails()
 
@@ -208,7 +208,7 @@ def _short_faults(at: Location, text: PolicyText) -> Iterator[Fault]:
             yield Fault(
                 location=(*at, "rules", given[0]),
                 message=f"goes with {absent}, which is missing",
-                rests_on=((*at, "rules", absent),),
+                rests_on=((*at, "rules"),),
             )
     countries = text.flags.get("strict_mode_countries")
     where = (*at, "flags", "strict_mode_countries")
@@ -247,6 +247,23 @@ def _guardrail_faults(at: Location, text: PolicyText) -> Iterator[Fault]:
         )
     if rails.instead == rails.block_action:
         yield Fault(location=(*where, "instead"), message="is the blocked action itself", rests_on=(where,))
+
+
+def find_idle_flags(document: PolicyDocument) -> Iterator[Fault]:
+    """Yield the flags that no rule asks for: they are no fault, and switch nothing."""
+    for model, text in document.items():
+        if isinstance(text.rules, ShortRules):
+            used = {"enable_geo_blocking", "strict_mode_countries"}
+        else:
+            used = {rule.flag for rule in text.rules if rule.flag is not None}
+            for rule in text.rules:
+                lists = (each for _, each in walk(rule.when) if isinstance(each, MembershipComparison))
+                used.update(each.flag for each in lists if each.flag is not None)
+        for flag in text.flags:
+            if flag not in used:
+                yield Fault(
+                    location=(model, "flags", flag), message=f"no rule asks for the flag {flag}: it switches nothing"
+                )
 
 
 def _find_misfit(document: PolicyDocument, name: str) -> str | None:

@@ -100,19 +100,10 @@ class FrameTest:
 
     def _numbers_of(self, column: str) -> tuple[np.ndarray[Any, np.dtype[np.float64]], Mask | None]:
         if column not in self._numbers:
-            numbers = self._as_numbers(column)
+            numbers = as_numbers(column, self._frame[column])
             missing = np.isnan(numbers)
             self._numbers[column] = numbers, missing if missing.any() else None
         return self._numbers[column]
-
-    def _as_numbers(self, column: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-        series = self._frame[column]
-        if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):
-            return series.to_numpy(dtype=np.float64, na_value=np.nan)
-        missing = self._missing_in(column)
-        cells = zip(series, missing, strict=True)
-        numbers = (np.nan if is_absent else rows.as_number(column, cell) for cell, is_absent in cells)
-        return np.fromiter(numbers, dtype=np.float64, count=len(series))
 
     def _missing_in(self, column: str) -> Mask:
         if column not in self._missing:
@@ -120,16 +111,25 @@ class FrameTest:
         return self._missing[column]
 
 
-def check_scores(scores: Any) -> np.ndarray[Any, np.dtype[np.float64]]:
+def as_numbers(column: str, series: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return a column as doubles, NaN where a value is missing.
+
+    Raises:
+        InvalidInput: a cell is no number.
+    """
+    if pd.api.types.is_numeric_dtype(series.dtype) and not pd.api.types.is_complex_dtype(series.dtype):
+        return series.to_numpy(dtype=np.float64, na_value=np.nan)
+    numbers = (np.nan if rows.is_missing(cell) else rows.as_number(column, cell) for cell in series)
+    return np.fromiter(numbers, dtype=np.float64, count=len(series))
+
+
+def check_scores(scores: pd.Series[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return scores as doubles.
 
     Raises:
         InvalidInput: one of them is missing or outside 0 to 1; nothing is decided on absence.
     """
-    try:
-        checked = pd.Series(scores).to_numpy(dtype=np.float64, na_value=np.nan)
-    except (TypeError, ValueError) as error:
-        raise InvalidInput("The scores are not numbers.", next_step="Give a column of scores from 0 to 1.") from error
+    checked = as_numbers("score", scores)
     is_score = (checked >= 0) & (checked <= 1)
     if not is_score.all():
         row = int(np.argmin(is_score))

@@ -26,7 +26,15 @@ from services.policies.conditions import (
     NumberComparison,
     walk,
 )
-from services.policies.document import DECISION_POLICY, PolicyDocument, PolicyText, RuleText, ShortRules, known_actions
+from services.policies.document import (
+    DECISION_POLICY,
+    PolicyDocument,
+    PolicyText,
+    RuleText,
+    ShortRules,
+    find_idle_flags,
+    known_actions,
+)
 from services.policies.policy import BlockGuardrail, Policy, Rule, Threshold
 
 MERCHANT_AGE_COLUMN = "merchant_age_days"
@@ -92,6 +100,12 @@ def find_column_problems(text: str, model: str, columns: Sequence[str]) -> list[
             if not rule.is_optional and column not in columns:
                 problems.append(parsed.problem(location, f"there is no column {column!r}{suggest(column, columns)}"))
     return problems
+
+
+def find_notes(text: str) -> list[Problem]:
+    """Return what is sound in a document and still worth a look, such as a flag that switches nothing."""
+    parsed: Parsed[PolicyDocument] = parse(DECISION_POLICY, text)
+    return [parsed.problem(note.location, note.message) for note in find_idle_flags(parsed.value)]
 
 
 def _default_reason(action: str) -> str:
