@@ -30,8 +30,9 @@ _SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 _PYTHON_PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
 _PACKAGES = ("services", "gatehouse")
-# bubblewrap's own first process outlives bubblewrap as a zombie; of a shell it takes leave properly, and a shell reaps.
-_FIRST_PROCESS = ("sh", "-c", '"$@"; exit $?', "sh")
+# bubblewrap's own first process outlives bubblewrap as a zombie; a shell does not, and it reaps. That it dies with
+# bubblewrap has to be said once more, because becoming nobody takes it back (PR_SET_PDEATHSIG(2const)).
+_FIRST_PROCESS = ("--pdeathsig", "KILL", "sh", "-c", '"$@"; exit $?', "sh")
 
 ENVIRON = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
@@ -48,7 +49,8 @@ class Tools:
 
     bwrap: str
     prlimit: str
-    setpriv: str | None
+    setpriv: str
+    is_root: bool
 
 
 def find_tools() -> Tools:
@@ -57,15 +59,14 @@ def find_tools() -> Tools:
     Raises:
         Unavailable: one of them is missing.
     """
-    is_root = os.geteuid() == 0
-    found = {name: shutil.which(name) for name in ("bwrap", "prlimit", *(("setpriv",) if is_root else ()))}
+    found = {name: shutil.which(name) for name in ("bwrap", "prlimit", "setpriv")}
     missing = [name for name, path in found.items() if path is None]
     if missing or platform.system() != "Linux":
         raise Unavailable(
             f"Models cannot be run here, because {', '.join(missing) or 'Linux'} is missing for the sandbox.",
             next_step="Install bubblewrap and util-linux (Debian: apt install bubblewrap util-linux).",
         )
-    return Tools(bwrap=str(found["bwrap"]), prlimit=str(found["prlimit"]), setpriv=found.get("setpriv"))
+    return Tools(**{name: str(path) for name, path in found.items()}, is_root=os.geteuid() == 0)
 
 
 def build_command(
@@ -94,13 +95,8 @@ def build_command(
         *(argument for item in {**ENVIRON, **environ}.items() for argument in ("--setenv", *item)),
         *("--json-status-fd", str(status_fd)),
         *("--seccomp", str(seccomp_fd)),
-        *(
-            "--as-pid-1",
-            "--",
-            *_FIRST_PROCESS,
-            tools.prlimit,
-            *(f"--{name}={value}" for name, value in limits.rlimits.items()),
-        ),
+        *("--as-pid-1", "--", tools.setpriv, *_FIRST_PROCESS, tools.prlimit),
+        *(f"--{name}={value}" for name, value in limits.rlimits.items()),
         *_drop_root(tools),
         *program,
     ]
@@ -116,13 +112,13 @@ def is_readable_by_others(path: Path) -> bool:
 
 
 def _become_nobody(tools: Tools) -> tuple[str, ...]:
-    if tools.setpriv is None:
+    if not tools.is_root:
         return ("--unshare-user", "--uid", str(NOBODY), "--gid", str(NOBODY))
     return tuple(f for name in ("SETUID", "SETGID", "SETPCAP") for f in ("--cap-add", f"CAP_{name}"))
 
 
 def _drop_root(tools: Tools) -> tuple[str, ...]:
-    if tools.setpriv is None:
+    if not tools.is_root:
         return ()
     # An id of its own for every run: the limit on processes counts all of one id, and so would two runs together.
     own = str(_OWN_IDS[next(_COUNTER) % len(_OWN_IDS)])

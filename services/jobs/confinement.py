@@ -41,15 +41,16 @@ class Limits:
     open_files: int = 512
 
     @property
-    def rlimits(self) -> dict[str, int]:
-        """The limits that the kernel itself holds, by the names of prlimit(1)."""
+    def rlimits(self) -> dict[str, str]:
+        """The limits that the kernel itself holds, as prlimit(1) takes them."""
         return {
-            "cpu": self.cpu_s,
-            "data": self.memory_bytes,
-            "fsize": self.tmp_bytes,
-            "nproc": self.processes,
-            "nofile": self.open_files,
-            "core": 0,
+            # A second between the two: the first ends it with a signal that says why.
+            "cpu": f"{self.cpu_s}:{self.cpu_s + 1}",
+            "data": str(self.memory_bytes),
+            "fsize": str(self.tmp_bytes),
+            "nproc": str(self.processes),
+            "nofile": str(self.open_files),
+            "core": "0",
         }
 
 

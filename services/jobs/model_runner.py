@@ -21,7 +21,7 @@ from services.jobs.sandbox import run_sandboxed
 
 ANSWER_BYTES = MIB
 MAX_TABLE_BYTES = 4096 * MIB
-THREADS = 2
+THREADS = 1
 TOLD_STDERR = 4000
 TABLE_COLUMNS = ["row", "score", "label", "latency_ms", "error"]
 
@@ -29,7 +29,8 @@ _MODEL, _JOB = "/job/model", "/job/job.json"
 
 _ENVIRON = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    # Measured latencies should not depend on how many processors this machine has, nor threads count as processes.
+    # Measured latencies should depend neither on how many processors this machine has nor on threads that wait for each
+    # other on a busy one, and threads count as processes.
     **{f"{library}_NUM_THREADS": str(THREADS) for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR")},
 }
 

@@ -102,7 +102,7 @@ def _staged(inputs: Mapping[str, Path], tools: Tools) -> Iterator[Mapping[str, P
     missing = next((path for path in inputs.values() if not path.exists()), None)
     if missing is not None:
         raise NotFound(f"There is no {missing} to give to the sandbox.", next_step="Check the path.")
-    if tools.setpriv is None or all(is_readable_by_others(path) for path in inputs.values()):
+    if not tools.is_root or all(is_readable_by_others(path) for path in inputs.values()):
         yield inputs
         return
     with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
