@@ -25,6 +25,7 @@ from services.registry.names import check_model_name, quoted
 from services.registry.tags import AUTHOR_TAG
 from services.registry.values import ArtifactFile, Dataset, LoggedModel, ModelVersion, RegisteredModel, Run, Stage
 from services.registry.wire import follow_source, model_id_of
+from services.registry.writes import Announce, RegistryWrite, Watched, tell_nobody
 from services.untrusted.paths import check_relative
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -45,7 +46,14 @@ def _call(method: Method) -> Method:
 class FakeRegistry:
     """The port in memory; `faults` plans failures and delays, `add_*` and `remove_*` do what others do to it."""
 
-    def __init__(self, *, clock: Clock = utc_now, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(
+        self,
+        *,
+        clock: Clock = utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+        announce: Announce = tell_nobody,
+    ) -> None:
+        self._announce = announce
         self.faults = Faults(sleep=sleep)
         self.data_version: str | None = None
         self._clock = clock
@@ -279,36 +287,48 @@ class FakeRegistry:
     @_call
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version."""
-        self._version(name, version)
-        model = self._models[name]
-        self._models[name] = dataclasses.replace(model, aliases={**model.aliases, alias: version})
+        write = RegistryWrite(kind=Watched.ALIAS, model=name, version=version, key=alias, value=version)
+        with self._announce(write):
+            self._version(name, version)
+            model = self._models[name]
+            self._models[name] = dataclasses.replace(model, aliases={**model.aliases, alias: version})
 
     @_call
     def delete_alias(self, name: str, alias: str) -> None:
         """Remove an alias; absent is fine."""
-        model = self._model(name)
-        aliases = {held: target for held, target in model.aliases.items() if held != alias}
-        self._models[name] = dataclasses.replace(model, aliases=aliases)
+        write = RegistryWrite(kind=Watched.ALIAS, model=name, version=None, key=alias)
+        with self._announce(write):
+            model = self._model(name)
+            aliases = {held: target for held, target in model.aliases.items() if held != alias}
+            self._models[name] = dataclasses.replace(model, aliases=aliases)
 
     @_call
     def set_stage(self, name: str, version: int, stage: Stage) -> None:
         """Move a version to a stage."""
-        now = self._now()
-        self._versions[name][version] = dataclasses.replace(self._version(name, version), stage=stage, updated_at=now)
-        self._models[name] = dataclasses.replace(self._models[name], updated_at=now)
+        write = RegistryWrite(kind=Watched.STAGE, model=name, version=version, value=stage.value)
+        with self._announce(write):
+            now = self._now()
+            self._versions[name][version] = dataclasses.replace(
+                self._version(name, version), stage=stage, updated_at=now
+            )
+            self._models[name] = dataclasses.replace(self._models[name], updated_at=now)
 
     @_call
     def set_version_tag(self, name: str, version: int, key: str, value: str) -> None:
         """Write a tag on a version."""
-        found = self._version(name, version)
-        self._versions[name][version] = dataclasses.replace(found, tags={**found.tags, key: value})
+        write = RegistryWrite(kind=Watched.TAG, model=name, version=version, key=key, value=value)
+        with self._announce(write):
+            found = self._version(name, version)
+            self._versions[name][version] = dataclasses.replace(found, tags={**found.tags, key: value})
 
     @_call
     def delete_version_tag(self, name: str, version: int, key: str) -> None:
         """Remove a tag; absent is fine."""
-        found = self._version(name, version)
-        tags = {held: value for held, value in found.tags.items() if held != key}
-        self._versions[name][version] = dataclasses.replace(found, tags=tags)
+        write = RegistryWrite(kind=Watched.TAG, model=name, version=version, key=key)
+        with self._announce(write):
+            found = self._version(name, version)
+            tags = {held: value for held, value in found.tags.items() if held != key}
+            self._versions[name][version] = dataclasses.replace(found, tags=tags)
 
     @_call
     def set_model_tag(self, name: str, key: str, value: str) -> None:

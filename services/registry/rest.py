@@ -16,10 +16,19 @@ from services.registry.rest_records import API
 from services.registry.transport import Transport
 from services.registry.values import ModelVersion, RegisteredModel, Stage
 from services.registry.wire import model_id_of, read_version
+from services.registry.writes import Announce, RegistryWrite, Watched, tell_nobody
 
 
 class RestRegistry(RestFiles):
-    """The `Registry` port against an MLflow server. Safe to share between threads."""
+    """The `Registry` port against an MLflow server. Safe to share between threads.
+
+    Args:
+        announce: a context around each write of an alias, a stage or a version's tag.
+    """
+
+    def __init__(self, transport: Transport, *, announce: Announce = tell_nobody) -> None:
+        super().__init__(transport)
+        self._announce = announce
 
     def create_model(
         self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None
@@ -51,27 +60,37 @@ class RestRegistry(RestFiles):
 
     def set_alias(self, name: str, alias: str, version: int) -> None:
         """Point an alias at a version."""
-        body = {"name": name, "alias": alias, "version": str(version)}
-        self.transport.call("POST", f"{API}/registered-models/alias", body=body)
+        write = RegistryWrite(kind=Watched.ALIAS, model=name, version=version, key=alias, value=version)
+        with self._announce(write):
+            body = {"name": name, "alias": alias, "version": str(version)}
+            self.transport.call("POST", f"{API}/registered-models/alias", body=body)
 
     def delete_alias(self, name: str, alias: str) -> None:
         """Remove an alias; absent is fine."""
-        self.transport.call("DELETE", f"{API}/registered-models/alias", body={"name": name, "alias": alias})
+        write = RegistryWrite(kind=Watched.ALIAS, model=name, version=None, key=alias)
+        with self._announce(write):
+            self.transport.call("DELETE", f"{API}/registered-models/alias", body={"name": name, "alias": alias})
 
     def set_stage(self, name: str, version: int, stage: Stage) -> None:
         """Move a version to one of MLflow's legacy stages, leaving the other versions where they are."""
-        body = {"name": name, "version": str(version), "stage": stage.value, "archive_existing_versions": False}
-        self.transport.call("POST", f"{API}/model-versions/transition-stage", body=body)
+        write = RegistryWrite(kind=Watched.STAGE, model=name, version=version, value=stage.value)
+        with self._announce(write):
+            body = {"name": name, "version": str(version), "stage": stage.value, "archive_existing_versions": False}
+            self.transport.call("POST", f"{API}/model-versions/transition-stage", body=body)
 
     def set_version_tag(self, name: str, version: int, key: str, value: str) -> None:
         """Write a tag on a version."""
-        body = {"name": name, "version": str(version), "key": key, "value": value}
-        self.transport.call("POST", f"{API}/model-versions/set-tag", body=body)
+        write = RegistryWrite(kind=Watched.TAG, model=name, version=version, key=key, value=value)
+        with self._announce(write):
+            body = {"name": name, "version": str(version), "key": key, "value": value}
+            self.transport.call("POST", f"{API}/model-versions/set-tag", body=body)
 
     def delete_version_tag(self, name: str, version: int, key: str) -> None:
         """Remove a tag; absent is fine."""
-        body = {"name": name, "version": str(version), "key": key}
-        self.transport.call("DELETE", f"{API}/model-versions/delete-tag", body=body)
+        write = RegistryWrite(kind=Watched.TAG, model=name, version=version, key=key)
+        with self._announce(write):
+            body = {"name": name, "version": str(version), "key": key}
+            self.transport.call("DELETE", f"{API}/model-versions/delete-tag", body=body)
 
     def set_model_tag(self, name: str, key: str, value: str) -> None:
         """Write a tag on a model."""
@@ -88,13 +107,13 @@ class RestRegistry(RestFiles):
         self.transport.close()
 
 
-def open_rest_registry(address: str, *, token: str | None = None) -> RestRegistry:
+def open_rest_registry(address: str, *, token: str | None = None, announce: Announce = tell_nobody) -> RestRegistry:
     """Return the registry at `address`; nothing is sent yet.
 
     Raises:
         InvalidInput: it is not the address of a server.
     """
-    return RestRegistry(Transport(address, token=token))
+    return RestRegistry(Transport(address, token=token), announce=announce)
 
 
 def _tag_list(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
