@@ -80,10 +80,10 @@ class Scan:
         first = self._first
         gap = next((at for at, row in enumerate(rows) if row[0] != first + at), None)
         hashes = [self._check(row) for row in rows[:gap]]
-        self.personal.check(audit_log.list_disclosures(unit, first, first + CHUNK_EVENTS))
-        self._meet_promises(first, hashes)
         if gap is not None:
             self._report(first + gap, f"Event {first + gap} is missing.")
+        self.personal.check(audit_log.list_disclosures(unit, first, first + len(hashes)))
+        self._meet_promises(first, hashes)
         if len(hashes) < CHUNK_EVENTS:
             self._rest = CompactRange.of(hashes)
             return False

@@ -12,6 +12,7 @@ from typing import Any
 
 from services.audit.checkpoints import Checkpoints
 from services.audit.log import AuditLog
+from services.audit.merkle import HASH_BYTES, CompactRange
 from services.audit.notes import Verifier, check_note, parse_checkpoint
 from services.audit.scan import Scan
 from services.audit.sealing import to_rows
@@ -20,6 +21,8 @@ from services.store import UnitOfWork, audit_log
 from services.store.audit_log import CHUNK_EVENTS
 
 MAX_PROBLEMS = 20
+_MAX_LEVEL = 63
+_BEYOND = 2**63 - 1
 
 Progress = Callable[[int, int], None]
 """Told how many events are verified, and how many there are."""
@@ -41,7 +44,7 @@ class Verification:
         size: how many events were read.
         root: the root over them.
         checkpoints: how many signed checkpoints they agree with.
-        problems: what is wrong, in the order of the events; empty when all is well.
+        problems: what is wrong, single events first; empty when all is well.
     """
 
     size: int
@@ -83,9 +86,10 @@ def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verificatio
         total = 0 if head is None else head.size
         scan = Scan(report, _list_promises(unit, audit.checkpoints, report))
         scan.read(unit, lambda done: None if progress is None else progress(done, max(done, total)))
-        _check_head(unit, scan, report)
+        _check_size(unit, scan, report)
         _check_kept(unit, scan, report)
-    problems.sort(key=lambda problem: total if problem.seq is None else problem.seq)
+        _check_root(unit, scan, report)
+    problems.sort(key=lambda problem: problem.seq is None)
     tree = scan.tree
     return Verification(size=tree.size, root=tree.root, checkpoints=scan.kept_promises, problems=tuple(problems))
 
@@ -118,30 +122,44 @@ def _list_promises(unit: UnitOfWork, checkpoints: Checkpoints, report: _Report) 
     return promises
 
 
-def _check_head(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
-    head, tree = audit_log.find_head(unit), scan.tree
+def _check_size(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
+    head, size = audit_log.find_head(unit), scan.tree.size
     if head is None:
         report(None, "The audit log has lost its head.")
-    elif head.size != tree.size:
-        report(min(head.size, tree.size), f"The audit log counts {head.size} events and has {tree.size} without a gap.")
-    elif (head.root, head.frontier) != (tree.root, tree.frontier):
-        report(
-            head.size // CHUNK_EVENTS * CHUNK_EVENTS,
-            f"The head of the audit log is not the root of its {head.size} events.",
-        )
+    elif head.size != size:
+        report(min(head.size, size), f"The audit log counts {head.size} events and has {size} without a gap.")
     last = audit_log.find_last_seq(unit)
-    if last is not None and last >= tree.size and (head is None or last >= head.size):
+    if last is not None and last >= size and (head is None or last >= head.size):
         report(last, f"Event {last} stands beyond the end of the audit log.")
-    for size, name in scan.list_open_promises():
-        report(tree.size, f"The audit log has {tree.size} events, but {name} covers {size}.")
+    for promised, name in scan.list_open_promises():
+        report(size, f"The audit log has {size} events, but {name} covers {promised}.")
+    for row in audit_log.list_disclosures(unit, size, _BEYOND):
+        report(row.seq, f"The personal value {row.name} of event {row.seq} belongs to no event.")
     scan.personal.finish()
+
+
+def _check_root(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
+    head, tree = audit_log.find_head(unit), scan.tree
+    if head is not None and head.size == tree.size and (head.root, head.frontier) != (tree.root, tree.frontier):
+        first = _find_first(head.frontier, tree)
+        report(first, f"The head of the audit log is not the root of its {head.size} events.")
+
+
+def _find_first(frontier: bytes, tree: CompactRange) -> int | None:
+    """Return the first event below a peak that a head of the same size has otherwise, or None if its root alone is."""
+    first = 0
+    for index, peak in enumerate(tree.peaks):
+        if frontier[index * HASH_BYTES : (index + 1) * HASH_BYTES] != peak:
+            return first
+        first += 1 << ((tree.size - first).bit_length() - 1)
+    return None
 
 
 def _check_kept(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
     """Hold what was kept for speed against what the leaves say."""
     for level, index, _ in _differences(audit_log.list_nodes(unit), scan.nodes):
-        first, end = index << level, (index + 1) << level
-        report(first, f"The hash that was kept over events {first} to {end - 1} is not theirs.")
+        first = index << level if isinstance(level, int) and 0 <= level <= _MAX_LEVEL else None
+        report(first, f"The hash that was kept at level {level}, index {index} is not the one of its events.")
     for chunk, _, _ in _differences(audit_log.list_spans(unit), scan.spans):
         first = chunk * CHUNK_EVENTS
         report(first, f"The times that were kept of events {first} to {first + CHUNK_EVENTS - 1} are not theirs.")

@@ -172,8 +172,8 @@ _COUNT = (
 )
 
 
-def run(unit: UnitOfWork, statement: str, *values: Any) -> Any:
-    """Execute a statement whose parameters are written `?` on a cursor of the driver, and return the cursor.
+def run(unit: UnitOfWork, statement: str, *values: Any) -> list[Any]:
+    """Execute a statement whose parameters are written `?` on a cursor of the driver, and return the rows.
 
     Going through SQLAlchemy's own result takes longer than the statements themselves.
     """
@@ -183,7 +183,8 @@ def run(unit: UnitOfWork, statement: str, *values: Any) -> Any:
     cursor = connection.connection.cursor()
     base = connection.dialect.loaded_dbapi.Error
     try:
-        return cursor.execute(statement if unit.dialect == "sqlite" else statement.replace("?", "%s"), values)
+        cursor.execute(statement if unit.dialect == "sqlite" else statement.replace("?", "%s"), values)
+        return list(cursor.fetchall()) if cursor.description else []
     except base as error:
         raise DBAPIError.instance(statement, values, error, base, dialect=connection.dialect) from error
 
@@ -196,10 +197,12 @@ def _run_many(unit: UnitOfWork, statement: str, rows: Iterable[tuple[Any, ...]])
 
 
 def find_head(unit: UnitOfWork, *, lock: bool = False) -> HeadRow | None:
-    """Return the head of the log, or None if somebody removed it; `lock` holds off other writers."""
+    """Return the head of the log, or None if somebody removed or garbled it; `lock` holds off other writers."""
     is_locking = lock and unit.dialect == "postgresql"
-    row = run(unit, _LOCK_HEAD if is_locking else _READ_HEAD).fetchone()
-    return None if row is None else HeadRow(size=row[0], root=row[1], frontier=row[2])
+    match run(unit, _LOCK_HEAD if is_locking else _READ_HEAD):
+        case [(int(size), bytes(root), bytes(frontier))]:
+            return HeadRow(size=size, root=root, frontier=frontier)
+    return None
 
 
 def append_event(unit: UnitOfWork, row: EventRow, head: HeadRow) -> None:
@@ -254,13 +257,13 @@ def find_event_at(unit: UnitOfWork, seq: int) -> EventRow | None:
 
 def find_last_seq(unit: UnitOfWork) -> int | None:
     """Return the highest number there is."""
-    row = run(unit, "SELECT max(seq) FROM audit_event").fetchone()
-    return None if row is None else row[0]
+    found: int | None = run(unit, "SELECT max(seq) FROM audit_event")[0][0]
+    return found
 
 
 def list_events(unit: UnitOfWork, first: int, end: int) -> Sequence[Any]:
     """Return the events [first, end) by number as tuples of the columns of `EventRow`, exactly as stored."""
-    return list(run(unit, _READ_EVENTS, first, end))
+    return run(unit, _READ_EVENTS, first, end)
 
 
 def list_leaves(unit: UnitOfWork, first: int, end: int) -> list[tuple[int, bytes]]:
@@ -283,13 +286,13 @@ def list_nodes(unit: UnitOfWork) -> list[tuple[int, int, bytes]]:
 
 def add_checkpoint(unit: UnitOfWork, size: int, note: str) -> None:
     """Keep a signed checkpoint; the first one of a size stays."""
-    if run(unit, "SELECT size FROM audit_checkpoint WHERE size = ?", size).fetchone() is None:
+    if run(unit, "SELECT size FROM audit_checkpoint WHERE size = ?", size) == []:
         run(unit, "INSERT INTO audit_checkpoint (size, note) VALUES (?, ?)", size, note)
 
 
 def list_checkpoints(unit: UnitOfWork) -> list[tuple[int, str]]:
     """Return every kept checkpoint as (size, note), by size."""
-    return [(size, note) for size, note in run(unit, "SELECT size, note FROM audit_checkpoint ORDER BY size")]
+    return [(size, str(note)) for size, note in run(unit, "SELECT size, note FROM audit_checkpoint ORDER BY size")]
 
 
 def insert_disclosures(unit: UnitOfWork, rows: Iterable[DisclosureRow]) -> None:

@@ -2,46 +2,178 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from services.audit import AuditLog
-from services.errors import Conflict
-from services.identity.actors import Actor, Role
-from services.store import Store, audit_log
+from services.audit import AuditLog, EventQuery
+from services.audit.verification import verify_log
+from services.errors import Conflict, InvalidInput, NotFound, Unverified
+from services.store import Store
+from tests.audit.builders import ADA, BOB, fill, open_log, record
 from tests.conftest import FakeClock
-
-ADA = Actor(name="ada", roles=frozenset({Role.ML_ENGINEER}), origin="test")
 
 
 @pytest.fixture
 def audit(any_store: Store, clock: FakeClock, tmp_path: Path) -> AuditLog:
-    return AuditLog(any_store, clock=clock, home=tmp_path)
+    return open_log(any_store, tmp_path / "home", clock)
 
 
-def record(audit: AuditLog, store: Store, **changes: str) -> int:
-    with store.write() as unit:
-        seq = audit.record(unit, **{"actor": ADA, "action": "model:version:noted", "subject": "fraud/7", **changes})  # type: ignore[arg-type]
-        unit.commit()
-    return seq
+def test_events_are_numbered_from_zero_without_gap(audit: AuditLog) -> None:
+    assert [record(audit) for _ in range(3)] == [0, 1, 2]
+    fill(audit, 600)
+    page = audit.list_events(limit=1000)
+    assert [event.seq for event in page.events] == list(range(603))
+    assert page.next_seq is None
+    assert verify_log(audit).is_verified
 
 
-def test_events_are_numbered_from_zero_without_gap(audit: AuditLog, any_store: Store) -> None:
-    assert [record(audit, any_store) for _ in range(300)] == list(range(300))
+def test_an_event_says_what_it_was_told(audit: AuditLog, clock: FakeClock) -> None:
+    seq = record(
+        audit,
+        actor=BOB,
+        action="promotion:approval:granted",
+        subject="fraud/7",
+        model="fraud",
+        change_id=12,
+        reason="better on every slice",
+        before={"alias": None},
+        after={"alias": "production", "checks": ["a", 1, 2.5, True]},
+        policy_revision="default/3",
+        event_id="approve-12",
+    )
+    event = audit.get_event(seq)
+    assert (event.actor, event.origin, event.action, event.subject) == (
+        "bob",
+        "test",
+        "promotion:approval:granted",
+        "fraud/7",
+    )
+    assert (event.model, event.change, event.reason, event.policy_revision) == (
+        "fraud",
+        12,
+        "better on every slice",
+        "default/3",
+    )
+    assert (event.before, event.after) == ({"alias": None}, {"alias": "production", "checks": ["a", 1, 2.5, True]})
+    assert event.at == clock.now
+    assert audit.find_event("approve-12") == event
+    assert audit.find_event("approve-13") is None
+    with pytest.raises(NotFound, match="no event 7"):
+        audit.get_event(7)
 
 
-def test_the_same_event_id_again_is_a_retry(audit: AuditLog, any_store: Store) -> None:
-    assert [record(audit, any_store, event_id="once") for _ in range(3)] == [0, 0, 0]
-    with pytest.raises(Conflict, match="once"):
-        record(audit, any_store, event_id="once", subject="fraud/8")
+def test_the_same_event_id_again_is_a_retry(audit: AuditLog) -> None:
+    assert [record(audit, event_id="once") for _ in range(3)] == [0, 0, 0]
+    with pytest.raises(Conflict, match="'once' already belongs to model:version:noted on fraud/7"):
+        record(audit, event_id="once", subject="fraud/8")
 
 
-def test_an_event_vanishes_with_the_transaction_that_holds_it(audit: AuditLog, any_store: Store) -> None:
-    with any_store.write() as unit:
+def test_an_event_vanishes_with_the_transaction_that_holds_it(audit: AuditLog) -> None:
+    with audit.store.write() as unit:
         audit.record(unit, actor=ADA, action="a:b:c", subject="x")
-    assert record(audit, any_store) == 0
-    with any_store.read() as unit:
-        head = audit_log.find_head(unit)
-    assert head is not None
-    assert head.size == 1
+    assert audit.list_events().events == ()
+    assert record(audit) == 0
+
+
+def test_a_transaction_that_fails_takes_its_seal_with_it(audit: AuditLog) -> None:
+    fill(audit, 255)
+    with audit.store.write() as unit:
+        audit.record(unit, actor=ADA, action="a:b:c", subject="lost")
+    assert record(audit, subject="kept") == 255
+    assert audit.list_events(EventQuery(text="lost")).events == ()
+    assert [event.seq for event in audit.list_events(EventQuery(text="kept")).events] == [255]
+    assert verify_log(audit).is_verified
+
+
+def test_values_that_are_nearly_json_are_taken(audit: AuditLog) -> None:
+    class Stage(StrEnum):
+        PRODUCTION = "Production"
+
+    seq = record(
+        audit, after={"stage": Stage.PRODUCTION, "at": datetime(2026, 1, 1, tzinfo=UTC), "versions": (1, 2), 3: "three"}
+    )
+    assert audit.get_event(seq).after == {
+        "stage": "Production",
+        "at": "2026-01-01T00:00:00.000000Z",
+        "versions": [1, 2],
+        "3": "three",
+    }
+
+
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), 2**53, -(2**53), "\ud800", b"bytes", {1, 2}, object()], ids=repr
+)
+def test_values_that_are_no_json_are_refused_and_leave_nothing(audit: AuditLog, value: Any) -> None:
+    with pytest.raises(InvalidInput, match="canonical JSON"):
+        record(audit, after={"value": value})
+    assert audit.list_events().events == ()
+
+
+def test_endless_nesting_is_refused(audit: AuditLog) -> None:
+    endless: list[Any] = []
+    endless.append(endless)
+    with pytest.raises(InvalidInput, match="canonical JSON"):
+        record(audit, after=endless)
+
+
+def test_a_name_with_a_nul_is_refused(audit: AuditLog) -> None:
+    with pytest.raises(InvalidInput, match=r"subject .* holds a NUL"):
+        record(audit, subject="fraud\0/7")
+
+
+def test_a_nul_elsewhere_is_kept(audit: AuditLog) -> None:
+    assert audit.get_event(record(audit, reason="a\0b", after={"c": "\0"})).reason == "a\0b"
+
+
+def test_a_clock_set_back_is_recorded_as_told_and_changes_no_order(audit: AuditLog, clock: FakeClock) -> None:
+    first = record(audit)
+    clock.advance(hours=-5)
+    second = record(audit)
+    events = audit.list_events().events
+    assert [event.seq for event in events] == [first, second]
+    assert events[1].at < events[0].at
+    assert verify_log(audit).is_verified
+
+
+def test_two_processes_share_one_log(audit: AuditLog, tmp_path: Path) -> None:
+    other = open_log(audit.store, tmp_path / "home")
+    assert [record(audit), record(other), record(audit), record(other)] == [0, 1, 2, 3]
+
+
+def test_a_log_without_head_takes_nothing(audit: AuditLog) -> None:
+    with audit.store.write() as unit:
+        for trigger in ("audit_head_delete",):
+            suffix = " ON audit_head" if unit.dialect == "postgresql" else ""
+            unit.connection.execute(text(f"DROP TRIGGER {trigger}{suffix}"))
+        unit.connection.execute(text("DELETE FROM audit_head"))
+        unit.commit()
+    with pytest.raises(Unverified, match="lost its head"):
+        record(audit)
+
+
+def test_a_head_that_breaks_while_a_process_runs_stops_it(audit: AuditLog) -> None:
+    record(audit)
+    with audit.store.write() as unit:
+        suffix = " ON audit_head" if unit.dialect == "postgresql" else ""
+        unit.connection.execute(text(f"DROP TRIGGER audit_head_update{suffix}"))
+        unit.connection.execute(text("UPDATE audit_head SET size = 3"))
+        unit.commit()
+    with pytest.raises(Unverified, match="head of the audit log is broken"):
+        record(audit)
+
+
+def test_a_head_that_goes_back_while_a_process_runs_stops_it(audit: AuditLog) -> None:
+    record(audit)
+    record(audit)
+    with audit.store.write() as unit:
+        suffix = " ON audit_head" if unit.dialect == "postgresql" else ""
+        unit.connection.execute(text(f"DROP TRIGGER audit_head_update{suffix}"))
+        unit.connection.execute(text("UPDATE audit_head SET size = 1"))
+        unit.commit()
+    with pytest.raises(Unverified, match="counts 1 events, but its last one is 1"):
+        record(audit)
