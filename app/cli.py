@@ -10,11 +10,14 @@ import json
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 
 import click
-from services.logs import report_bug
+import structlog
 
 from services.errors import GatehouseError
+from services.logs import current_reference, set_up_logs
+from services.settings import load_settings
 
 _COMMANDS = {
     "up": "app.commands.processes",
@@ -87,15 +90,20 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug shows as a bug, not as a trace
-        reference = report_bug(error)
-        code = _fail(
-            "bug",
-            f"Something went wrong inside Gatehouse (reference {reference}).",
-            "Report it with this reference; the log on stderr or in the home's log has the details.",
-            2,
-            as_json=as_json,
-        )
+        reference, log = _note_bug(error)
+        message = f"Something broke inside Gatehouse (reference {reference})."
+        code = _fail("bug", message, f"Report it with what {log} says under this reference.", 2, as_json=as_json)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _note_bug(error: Exception) -> tuple[str, Path]:
+    reference = current_reference()
+    path = load_settings().home / "logs" / "commands.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as log:
+        set_up_logs(out=log)
+        structlog.get_logger(__name__).error("a command broke", reference=reference, exc_info=error)
+    return reference, path
 
 
 def _fail(kind: str, message: str, next_step: str, code: int, *, as_json: bool) -> int:

@@ -19,7 +19,6 @@ from services.documents.vocabulary import VOCABULARY_KIND
 from services.errors import InvalidInput
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import ChecklistCollector, Checklists
-from services.gates.collectors.measured_files import PredictionsCollector, SlicesCollector, result_file_collectors
 from services.gates.collectors.probing import ProbeCollector
 from services.gates.collectors.prometheus import PrometheusCollector
 from services.gates.collectors.records import FilesCollector, MetricsCollector, SignaturesCollector
@@ -210,6 +209,13 @@ class Gatehouse:
         return Deployments(self.pins, self.changes, self.home / "pins.yaml")
 
     def _collectors(self) -> list[Collector]:
+        # Brings in scipy, which costs a second that no command but gates and promotions has to pay.
+        from services.gates.collectors.measured_files import (
+            PredictionsCollector,
+            SlicesCollector,
+            result_file_collectors,
+        )
+
         files = RunFiles(self.registry)
         return [
             MetricsCollector(self.registry),

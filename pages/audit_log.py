@@ -90,11 +90,11 @@ def show_filters() -> None:
     """Draw the filters, each with what occurs in the log."""
     counts = auditing.count_values(actor)
     with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
-        st.text_input("Words", key="words", placeholder="Search", icon=":material/search:", width=240)
-        st.selectbox("Who", list(counts["actor"]), key="who", index=None, placeholder="Anybody", width=180)
-        st.selectbox("What", list(counts["action"]), key="what", index=None, placeholder="Anything", width=240)
-        st.selectbox("Model", list(counts["model"]), key="model", index=None, placeholder="Any", width=180)
-        st.text_input("Request", key="request", placeholder="Number", width=110)
+        st.text_input("Words", key="words", placeholder="Search", icon=":material/search:", width=190)
+        st.selectbox("Who", list(counts["actor"]), key="who", index=None, placeholder="Anybody", width=150)
+        st.selectbox("What", list(counts["action"]), key="what", index=None, placeholder="Anything", width=210)
+        st.selectbox("Model", list(counts["model"]), key="model", index=None, placeholder="Any", width=160)
+        st.text_input("Request", key="request", placeholder="Number", width=100)
         st.selectbox("When", list(_PERIODS), key="period", width=130)
 
 
@@ -128,7 +128,7 @@ def show_events(query: EventQuery) -> None:
         ],
         [
             ui.Column(name="seq", label="No.", kind=ui.Kind.NUMBER, width="small", format="%d"),
-            ui.Column(name="at", label="When", kind=ui.Kind.WHEN, width="small"),
+            ui.Column(name="at", label="When", kind=ui.Kind.WHEN),
             ui.Column(name="actor", label="Who"),
             ui.Column(name="action", label="What", width="medium"),
             ui.Column(name="subject", label="About"),

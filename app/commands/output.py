@@ -11,8 +11,9 @@ import click
 
 from app.facade import Gatehouse
 from services.identity.actors import Actor
+from services.logs import current_reference
 from services.settings import load_settings
-from services.untrusted.escape import visible
+from services.untrusted.escape import as_line
 
 json_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--json", "as_json", is_flag=True, help="Print one JSON document."
@@ -27,7 +28,7 @@ def current_gatehouse() -> Gatehouse:
 
 def current_actor() -> Actor:
     """Return who acts: the holder of GATEHOUSE_TOKEN, or the local admin of an embedded store."""
-    return current_gatehouse().get_caller(origin="cli")
+    return current_gatehouse().get_caller(origin=f"cli {current_reference()}")
 
 
 def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], is_yes: bool = True) -> int:
@@ -42,6 +43,6 @@ def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
     """Return lines of left-aligned columns; control characters from the registry are made visible."""
-    cells = [list(header), *([visible("-" if cell is None else str(cell)) for cell in row] for row in rows)]
+    cells = [list(header), *([as_line("-" if cell is None else str(cell)) for cell in row] for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(header))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]

@@ -11,6 +11,7 @@ import click
 from app import up
 from app.commands.output import answer, current_gatehouse, json_option, table
 from app.facade import Gatehouse
+from services.logs import set_up_logs
 from services.settings import Settings, load_settings
 
 
@@ -48,6 +49,7 @@ def worker_command(*, as_json: bool) -> int:
     """Run the worker: sync, jobs, recovery, notifications."""
     from app.worker import run
 
+    set_up_logs()
     stop = Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -93,9 +93,9 @@ def _approvals(change: Change, now: Any) -> None:
         for record in change.decisions:
             st.markdown(f":gray[{ui.md(record.actor)}: {ui.md(record.reason)}]")
         needed = ui.count(change.required_approvals, "approver")
-        st.markdown(f":gray[Needs {needed}. The requester can not approve.]")
+        st.markdown(f":gray[Needs {needed}. The requester cannot approve.]")
         for name, why in change.barred.items():
-            st.markdown(f":gray[{ui.md(name)} can not approve: {ui.md(why)}]")
+            st.markdown(f":gray[{ui.md(name)} {ui.md(why)} and cannot approve.]")
 
 
 def _is_stale(change: Change, record: Any) -> bool:

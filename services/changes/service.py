@@ -98,7 +98,7 @@ class Changes:
         if actor.name == change.requester:
             return "You asked for this yourself; somebody else has to approve it."
         if actor.name in change.barred:
-            return change.barred[actor.name]
+            return f"You {change.barred[actor.name]}, so somebody else has to approve it."
         if actor.name in {record.actor for record in change.approvals}:
             return "You have approved this already."
         return None

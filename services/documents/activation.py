@@ -58,7 +58,7 @@ class Activation:
             findings={"author": revision.author, "reason": revision.reason},
             required_approvals=1,
             blocker="" if is_open else f"Revision {revision.reference} is {revision.state}.",
-            barred={revision.author: "You wrote this revision, so somebody else has to approve it."},
+            barred={revision.author: "wrote this revision"},
         )
 
     def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -151,9 +151,7 @@ class Promotion:
         }
 
     def _barred(self, version: ModelVersion, policy_author: str) -> Mapping[str, str]:
-        barred = {policy_author: "You edited the gate policy in force, so somebody else has to approve under it."}
-        for author in (version.author, version.tags.get("owner", "").removeprefix("@")):
-            barred[author] = "You made this version, so somebody else has to approve it."
+        barred = {policy_author: "edited the gate policy in force", version.author: "made this version"}
         return {name: why for name, why in barred.items() if name}
 
     def _record(
