@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,11 +37,23 @@ def clock() -> FakeClock:
     return FakeClock()
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty, migrated SQLite database to copy: migrating one for each test would take longer than most tests."""
+    path = tmp_path_factory.mktemp("store") / "gatehouse.db"
+    store = open_store(f"sqlite:///{path}")
+    upgrade(store)
+    store.close()
+    return path
+
+
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(migrated_file: Path, tmp_path: Path) -> Iterator[Store]:
     """An empty, migrated SQLite store."""
-    opened = open_store(f"sqlite:///{tmp_path / 'store' / 'gatehouse.db'}")
-    upgrade(opened)
+    path = tmp_path / "store" / "gatehouse.db"
+    path.parent.mkdir()
+    shutil.copy(migrated_file, path)
+    opened = open_store(f"sqlite:///{path}")
     yield opened
     opened.close()
 
@@ -49,7 +62,6 @@ def store(tmp_path: Path) -> Iterator[Store]:
 def postgres_store(postgres_url: str) -> Iterator[Store]:
     """An empty, migrated PostgreSQL store in a database of its own."""
     opened = open_store(postgres_url)
-    upgrade(opened)
     yield opened
     opened.close()
 
@@ -68,15 +80,37 @@ def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         yield url
 
 
+@pytest.fixture(scope="session")
+def migrated_database(postgres_server_url: str) -> str:
+    """The name of an empty, migrated database to copy."""
+    store = open_store(create_database(postgres_server_url, template="template1"))
+    upgrade(store)
+    store.close()
+    name = store.engine.url.database
+    assert name is not None
+    return name
+
+
 @pytest.fixture
-def postgres_url(postgres_server_url: str) -> str:
-    """The URL of an empty database."""
+def postgres_url(postgres_server_url: str, migrated_database: str) -> str:
+    """The URL of a migrated database without content."""
+    return create_database(postgres_server_url, template=migrated_database)
+
+
+@pytest.fixture
+def empty_postgres_url(postgres_server_url: str) -> str:
+    """The URL of a database without tables."""
+    return create_database(postgres_server_url, template="template1")
+
+
+def create_database(server_url: str, *, template: str) -> str:
+    """Create a database of its own on a server and return its URL."""
     name = f"gatehouse_{next(_DATABASES)}"
-    engine = create_engine(postgres_server_url, isolation_level="AUTOCOMMIT")
+    engine = create_engine(server_url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {template}")
     engine.dispose()
-    return make_url(postgres_server_url).set(database=name).render_as_string(hide_password=False)
+    return make_url(server_url).set(database=name).render_as_string(hide_password=False)
 
 
 @pytest.fixture(scope="session")
