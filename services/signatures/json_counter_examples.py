@@ -137,8 +137,10 @@ def _arrays(old: Tensors) -> Iterator[dict[str, Any]]:
 
 
 def _differs(old: Signature, new: Signature, request: dict[str, Any]) -> bool:
-    """Whether the two models get different values for the same request."""
+    """Whether the two models get different values for the same request, in what the new one still takes."""
     before, after = find_arrived(old, request), find_arrived(new, request)
-    if not (isinstance(before, pd.DataFrame) and isinstance(after, pd.DataFrame)):
+    if not (isinstance(before, pd.DataFrame) and isinstance(after, pd.DataFrame) and isinstance(new.inputs, Columns)):
         return False
-    return any(before[label].tolist() != after[label].tolist() for label in before.columns if label in after.columns)
+    declared = {index if column.name is None else column.name for index, column in enumerate(new.inputs.columns)}
+    kept = [label for label in before.columns if label in after.columns and label in declared]
+    return any(before[label].tolist() != after[label].tolist() for label in kept)

@@ -76,12 +76,14 @@ def _top(events: Iterator[Any]) -> dict[str, Any]:
     for event in events:
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
-        elif isinstance(event, yaml.MappingStartEvent) and documents == 1:
+            if documents > 1:
+                raise MlmodelUnreadable("it holds several documents")
+        elif isinstance(event, yaml.MappingStartEvent):
             parts = _top_mapping(events)
         elif isinstance(event, yaml.NodeEvent):
             raise MlmodelUnreadable("it is not one mapping of keys to values")
-    if documents != 1:
-        raise MlmodelUnreadable("it is empty" if not documents else "it holds several documents")
+    if not documents:
+        raise MlmodelUnreadable("it is empty")
     return parts
 
 

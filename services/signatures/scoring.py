@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from services.signatures.arrival import CAST_ERRORS, Arrived, RequestRefused
@@ -61,7 +62,9 @@ def _arrive(inputs: Schema, request: Mapping[str, Any]) -> Arrived:
     if len(forms) != 1:
         raise RequestRefused("*", "exactly one of the request forms", ", ".join(forms) or "none of them")
     arrive = arrive_as_table if forms[0].startswith("dataframe_") else arrive_as_arrays
-    return arrive(inputs, forms[0], request[forms[0]])
+    # What NumPy warns of, such as a number that becomes infinite, is told as altered.
+    with np.errstate(all="ignore"):
+        return arrive(inputs, forms[0], request[forms[0]])
 
 
 def _check_params(signature: Signature, request: Mapping[str, Any]) -> list[Problem]:

@@ -47,8 +47,8 @@ def cast_series(series: pd.Series[Any], target: Scalar) -> tuple[pd.Series[Any],
     """Return the column as MLflow hands it to the model, and why it refuses it, if it does."""
     dtype = series.dtype
     if target in _TEXT:
-        # NumPy stands to the left, as in MLflow: it recognises Arrow's text as its own, pandas would not.
-        takes = dtype == _OBJECT or isinstance(dtype, pd.StringDtype) or NUMPY_DTYPES[target] == dtype
+        # Arrow's text says that it is of NumPy's kind.
+        takes = dtype == _OBJECT or isinstance(dtype, pd.StringDtype) or _is_narrower(dtype, NUMPY_DTYPES[target])
         return series, None if takes else Refusal("type", str(dtype))
     if dtype == _OBJECT:
         series = series.infer_objects()

@@ -7,6 +7,8 @@ import json
 import logging
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from mlflow.models.signature import ModelSignature
 from mlflow.models.utils import _enforce_params_schema, _enforce_schema
 from mlflow.types.schema import ParamSchema
@@ -30,11 +32,25 @@ def mlflow_schema(schema: Schema) -> MlflowSchema:
 
 def enforce(schema: Schema, data: Any) -> Any:
     """Return what MLflow's `predict` hands to the model; raises whatever MLflow raises."""
-    return _enforce_schema(copy.deepcopy(data), mlflow_schema(schema))
+    return _enforce_schema(_copied(data), mlflow_schema(schema))
+
+
+def _copied(data: Any) -> Any:
+    """Return a copy down to the cells: MLflow writes into the objects it is given."""
+    if not isinstance(data, pd.DataFrame):
+        return copy.deepcopy(data)
+    copied = data.copy()
+    for at in range(len(data.columns)):
+        cells: Any = data.iloc[:, at]
+        if cells.dtype == np.dtype("object"):
+            fresh: Any = pd.Series([copy.deepcopy(cell) for cell in cells], index=data.index, dtype=object)
+            copied.isetitem(at, fresh)
+    return copied
 
 
 def accepts(schema: Schema, data: Any) -> bool:
     """Return whether MLflow's `predict` takes the data."""
+    mlflow_schema(schema)
     try:
         enforce(schema, data)
     except Exception:  # noqa: BLE001 - some refusals of MLflow are bare errors of NumPy and pandas
@@ -47,15 +63,20 @@ def score_json(schema: Schema, request: dict[str, Any]) -> Any:
     parsed = json.loads(json.dumps(request))
     declared = mlflow_schema(schema)
     form = next(iter(parsed))
+    with np.errstate(all="ignore"):
+        return _enforce_schema(_parsed(form, parsed, declared), declared)
+
+
+def _parsed(form: str, parsed: dict[str, Any], declared: MlflowSchema) -> Any:
     if form.startswith("dataframe_"):
-        data = dataframe_from_parsed_json(parsed[form], form.removeprefix("dataframe_"), declared)
-    else:
-        data = parse_tf_serving_input(parsed, declared)
-    return _enforce_schema(data, declared)
+        orient = form.removeprefix("dataframe_")
+        return dataframe_from_parsed_json(parsed[form], orient, declared)  # type: ignore[no-untyped-call]
+    return parse_tf_serving_input(parsed, declared)  # type: ignore[no-untyped-call]
 
 
 def accepts_json(schema: Schema, request: dict[str, Any]) -> bool:
     """Return whether the scoring server takes the JSON request."""
+    mlflow_schema(schema)
     try:
         score_json(schema, request)
     except Exception:  # noqa: BLE001 - as in `accepts`
