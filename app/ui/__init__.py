@@ -21,9 +21,21 @@ from app.ui.frame import page_header, page_path, panel, section
 from app.ui.graph import Edge, Node, lineage_graph
 from app.ui.paging import Pager
 from app.ui.placeholders import empty_state, loading, refused_state, stale_notice
-from app.ui.states import Tone, state_badge, state_markdown, style_of
+from app.ui.states import Tone, state_badge, state_markdown, style_of, tag
 from app.ui.tables import Column, Kind, Picked, data_table
-from app.ui.text import NOTHING, count, fact_line, facts, figure, key_values, md, strong, version_label
+from app.ui.text import (
+    NOTHING,
+    action_words,
+    count,
+    fact_line,
+    facts,
+    figure,
+    key_values,
+    md,
+    prose,
+    strong,
+    version_label,
+)
 from app.ui.theme import is_dark, palette
 from app.ui.times import ago, day, duration, exact
 
@@ -44,6 +56,7 @@ __all__ = [
     "Picked",
     "Tone",
     "action_bar",
+    "action_words",
     "ago",
     "count",
     "data_table",
@@ -69,6 +82,7 @@ __all__ = [
     "palette",
     "panel",
     "primary_button",
+    "prose",
     "refused_state",
     "section",
     "show_bars",
@@ -83,6 +97,7 @@ __all__ = [
     "state_markdown",
     "strong",
     "style_of",
+    "tag",
     "version_label",
     "yaml_editor",
 ]

@@ -15,6 +15,6 @@ def action_bar(summary: str) -> Iterator[None]:
         st.bottom,
         st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center", key="action_bar"),
     ):
-        st.markdown(summary, width="content")
+        st.markdown(f":small[{summary}]", width="content")
         with st.container(horizontal=True, width="content", gap="small"):
             yield

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from app.ui.text import md
+from app.ui.text import md, prose
 from services.errors import Forbidden, GatehouseError, Unauthenticated, Unreachable, Unverified
 
 _ICONS: dict[type[GatehouseError], str] = {
@@ -22,7 +22,7 @@ def show_error(error: GatehouseError) -> None:
     """Draw an error of ours: what was wrong, and what to do next."""
     icon = next((icon for kind, icon in _ICONS.items() if isinstance(error, kind)), "error")
     draw = st.warning if isinstance(error, Forbidden | Unauthenticated) else st.error
-    draw(md(error.next_step), title=md(error.message), icon=f":material/{icon}:")
+    draw(prose(error.next_step), title=md(error.message), icon=f":material/{icon}:")
 
 
 def show_bug(reference: str) -> None:

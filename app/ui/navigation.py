@@ -22,14 +22,52 @@ class Entry:
 
 PAGES = (
     Entry(name="overview", title="Overview", icon="dashboard", help="What waits for you, what changed, what is wrong."),
+    Entry(
+        name="promotions",
+        title="Promotions",
+        icon="approval_delegation",
+        help="The inbox: what needs somebody's yes, the evidence for it, and the decision.",
+    ),
     Entry(name="catalog", title="Catalog", icon="inventory_2", help="Every model: search, filter, compare, open."),
     Entry(
         name="model",
         title="Model",
         icon="deployed_code",
-        help="One model: versions, metrics, lineage.",
+        help="One model: versions, metrics, lineage, what to fix.",
         is_listed=False,
     ),
+    Entry(
+        name="signature_diff",
+        title="Signature diff",
+        icon="difference",
+        help="What changes for callers between two versions, and whether a file of yours still fits.",
+    ),
+    Entry(name="gate_results", title="Gate results", icon="rule", help="What the gates found, exceptions first."),
+    Entry(
+        name="shadow_comparison",
+        title="Shadow comparison",
+        icon="compare_arrows",
+        help="Champion and candidate on the same traffic, and what that says about a promotion.",
+    ),
+    Entry(
+        name="policy_editor",
+        title="Policies",
+        icon="policy",
+        help="Decision policies, gate policies and other governed documents: edit, simulate, propose.",
+    ),
+    Entry(
+        name="deployments",
+        title="Deployments",
+        icon="rocket_launch",
+        help="What serves where and since when, ramps, and the way back.",
+    ),
+    Entry(
+        name="audit_log",
+        title="Audit log",
+        icon="history_edu",
+        help="Who did what and when, and the proof that nothing was changed.",
+    ),
+    Entry(name="settings", title="Settings", icon="settings", help="People, roles, tokens and this installation."),
 )
 
 

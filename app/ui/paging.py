@@ -70,6 +70,6 @@ class Pager:
                 else f"{first:,} to {first + shown - 1:,}"
             )
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(f":gray[{said}]", width="content")
+            st.markdown(f":gray[:small[{said}]]", width="content")
             if pages > 1:
                 st.pagination(pages, max_visible_pages=7 if self._find_start else 0, key=self.key)

@@ -9,7 +9,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.ui.frame import page_path
-from app.ui.text import md
+from app.ui.text import md, prose
 from app.ui.times import ago
 
 
@@ -26,7 +26,7 @@ def empty_state(title: str, text: str, *, icon: str = "inbox", action: tuple[str
         st.space("xsmall")
         st.markdown(f":gray[:material/{icon}:]", width="content")
         st.markdown(f"**{md(title)}**", width="content", text_alignment="center")
-        st.markdown(f":gray[{md(text)}]", width="content", text_alignment="center")
+        st.markdown(f":gray[{prose(text)}]", width="content", text_alignment="center")
         if action:
             page, words = action
             st.page_link(page_path(page), label=md(words), help="")

@@ -79,6 +79,14 @@ STATES = MappingProxyType(
         **_styles(Tone.CAUTION, risky="warning", default_changed="edit", made_required="lock", reshaped="aspect_ratio"),
         **_styles(Tone.BAD, breaking="broken_image", removed="remove", retyped="swap_horiz"),
         **_styles(Tone.ACTIVE, made_optional="lock_open"),
+        "signature_present": StateStyle(label="Present", tone=Tone.GOOD, icon="check"),
+        "signature_absent": StateStyle(label="None", tone=Tone.CAUTION, icon="priority_high"),
+        "signature_inputs_only": StateStyle(label="Inputs only", tone=Tone.CAUTION, icon="priority_high"),
+        "signature_no_inputs": StateStyle(label="No inputs", tone=Tone.CAUTION, icon="priority_high"),
+        "signature_unreadable": StateStyle(label="Unreadable", tone=Tone.BAD, icon="error"),
+        "signature_gone": StateStyle(label="Files gone", tone=Tone.BAD, icon="error"),
+        "signature_pending": StateStyle(label="To be read", tone=Tone.QUIET, icon="schedule"),
+        "signature_unknown": StateStyle(label="Unknown", tone=Tone.QUIET, icon="question_mark"),
         # Stages and what runs where
         **_styles(Tone.SPECIAL, production="rocket_launch", current="rocket_launch"),
         **_styles(Tone.ACTIVE, staging="science", previous="history", fallback="support", shadow="visibility"),
@@ -94,6 +102,9 @@ STATES = MappingProxyType(
         **_styles(Tone.ACTIVE, not_yet="hourglass_top"),
         **_styles(Tone.BAD, stop="front_hand"),
         "continue": StateStyle(label="Continue", tone=Tone.ACTIVE, icon="play_arrow"),
+        # Health of a model
+        "good": StateStyle(label="Good", tone=Tone.GOOD, icon="check"),
+        "attention": StateStyle(label="Attention", tone=Tone.CAUTION, icon="priority_high"),
         # Risk
         "low": StateStyle(label="Low risk", tone=Tone.QUIET, icon="keyboard_arrow_down"),
         "medium": StateStyle(label="Medium risk", tone=Tone.CAUTION, icon="priority_high"),
@@ -123,6 +134,11 @@ def state_badge(state: str, *, label: str | None = None, help: str | None = None
         color=style.tone.color,
         help=as_markdown(help) if help else None,
     )
+
+
+def tag(text: str) -> str:
+    """Return a word that says what something is, rather than how it stands, as a grey badge for Markdown."""
+    return f":gray-badge[{as_markdown(text)}]"
 
 
 def state_markdown(state: str, *, label: str | None = None) -> str:

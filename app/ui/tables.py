@@ -6,7 +6,7 @@ shown as their code points.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from app.ui.states import style_of
+from app.ui.states import StateStyle, style_of
 from app.ui.text import NOTHING, version_label
 from services.untrusted.escape import as_line
 
@@ -109,7 +109,7 @@ def data_table(
     """
     frame = pd.DataFrame({column.name: _cells(column, rows) for column in columns})
     clicks = f"{key}_click"
-    config = {column.name: _config(column, frame[column.name], clicks=clicks) for column in columns}
+    config = {column.name: _config(column, rows, clicks=clicks) for column in columns}
     settings: dict[str, Any] = {}
     if select != "none":
         settings = {"on_select": "rerun", "selection_mode": "single-row" if select == "one" else "multi-row"}
@@ -139,36 +139,42 @@ def _cells(column: Column, rows: Sequence[Mapping[str, Any]]) -> Any:
         return pd.to_numeric(values, errors="coerce").astype("float64")
     if column.kind is Kind.WHEN:
         return pd.to_datetime(values, utc=True)
-    return [_cell(column.kind, value) for value in values]
+    return [_cell(column, row) for row in rows]
 
 
-def _cell(kind: Kind, value: Any) -> Any:
+def _styles(column: Column, row: Mapping[str, Any]) -> list[StateStyle]:
+    value = row.get(column.name)
+    states = [value] if column.kind is Kind.STATE else value
+    return [style_of(str(state)) for state in states or () if state]
+
+
+def _cell(column: Column, row: Mapping[str, Any]) -> Any:
     """Return what Streamlit is given; None is drawn as a dash."""
+    value: Any = row.get(column.name)
     is_nothing = value is None or value == ""
     shown: Any
-    match kind:
-        case Kind.STATE:
-            shown = [] if is_nothing else [style_of(str(value)).label]
-        case Kind.STATES:
-            shown = [] if is_nothing else [style_of(str(state)).label for state in value]
+    match column.kind:
+        case Kind.STATE | Kind.STATES:
+            shown = [style.label for style in _styles(column, row)]
         case _ if is_nothing:
             shown = None
         case Kind.VERSION:
             shown = version_label(int(value))
         case Kind.TREND:
-            shown = [float(point) for point in value]
+            # One point is no course; Streamlit would draw a box.
+            shown = [float(point) for point in value] if len(value) > 1 else None
         case _:
             shown = as_line(str(value))
     return shown
 
 
-def _config(column: Column, cells: Iterable[Any], *, clicks: str) -> Any:
+def _config(column: Column, rows: Sequence[Mapping[str, Any]], *, clicks: str) -> Any:
     settings: dict[str, Any] = {"width": column.width, "help": column.help, "pinned": column.pinned or None}
     if column.kind is Kind.OPEN:
         settings |= {"type": "tertiary", "alignment": "left", "key": clicks, "on_click": _nothing}
     elif column.kind in (Kind.STATE, Kind.STATES):
-        labels = list(dict.fromkeys(label for cell in cells for label in cell))
-        settings |= {"options": labels, "color": [style_of(label).tone.color for label in labels]}
+        tones = {style.label: style.tone.color for row in rows for style in _styles(column, row)}
+        settings |= {"options": list(tones), "color": list(tones.values())}
     elif column.kind is Kind.NUMBER:
         settings["format"] = column.format
     return _BUILDERS[column.kind](column.label, **settings, **_SETTINGS.get(column.kind, {}))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from datetime import datetime
 import streamlit as st
 
 from app.ui.times import ago, exact
-from services.untrusted.escape import as_markdown
+from services.untrusted.escape import as_line, as_markdown
 
 _LARGEST_WHOLE = 1e15  # beyond it a float no longer tells whole numbers apart
 _SMALLEST_ROUNDED = 1000
@@ -34,6 +35,18 @@ Part = str | datetime | tuple[str, datetime]
 def md(text: object) -> str:
     """Return Markdown that draws `text` exactly as it is, for labels and `st.markdown`."""
     return as_markdown(str(text))
+
+
+def prose(sentence: str) -> str:
+    r"""Return Markdown of a sentence of ours: what stands between backticks becomes code, all else is as written.
+
+    >>> prose("Run `gatehouse up` <now>")
+    'Run `gatehouse up` \\<now\\>'
+    """
+    # Spaces beside code belong to neither: `as_markdown` would keep them from breaking.
+    parts = re.split("( *)`([^`]+)`( *)", sentence)
+    draw = (md, str, lambda code: f"`{as_line(code)}`", str)
+    return "".join(draw[number % 4](part) for number, part in enumerate(parts))
 
 
 def strong(text: object) -> str:
@@ -109,6 +122,15 @@ def version_label(version: int | None) -> str:
     ('v18', True)
     """
     return NOTHING if version is None else f"v{version}"
+
+
+def action_words(action: str) -> str:
+    """Return an audit action as words.
+
+    >>> action_words("session:sign_in:refused")
+    'Session sign in refused'
+    """
+    return action.replace(":", " ").replace("_", " ").capitalize()
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

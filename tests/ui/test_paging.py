@@ -31,7 +31,7 @@ def test_the_first_page_begins_at_the_beginning() -> None:
     app = run()
     assert app.session_state["asked"] is None
     assert app.session_state["rows"] == list(range(100, 110))
-    assert ":gray[45 items · page 1 of 5]" in [text.value for text in app.markdown]
+    assert ":gray[:small[45 items · page 1 of 5]]" in [text.value for text in app.markdown]
 
 
 def test_the_next_page_begins_after_the_last_key_of_the_one_before() -> None:
@@ -67,12 +67,12 @@ def test_another_filter_sends_the_reader_back_to_the_first_page() -> None:
 def test_without_a_count_the_pager_says_where_the_reader_is() -> None:
     app = run(total="None")
     go_to(app, 2)
-    assert ":gray[11 to 20]" in [text.value for text in app.markdown]
+    assert ":gray[:small[11 to 20]]" in [text.value for text in app.markdown]
 
 
 def test_a_list_of_one_page_has_no_pages_to_turn() -> None:
     app = AppTest.from_string(
         "from app.ui.paging import Pager\nPager('l').draw(shown=3, next_after=None, noun='item', total=3)"
     ).run()
-    assert [text.value for text in app.markdown] == [":gray[3 items]"]
+    assert [text.value for text in app.markdown] == [":gray[:small[3 items]]"]
     assert not app.get("pagination")

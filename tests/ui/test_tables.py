@@ -24,7 +24,7 @@ def test_states_are_lists_of_labels_so_that_they_become_badges() -> None:
 
 def test_a_badge_has_the_colour_of_its_state() -> None:
     column = Column(name="x", label="X", kind=Kind.STATE)
-    config = _config(column, [["Passed"], ["Failed"], ["Passed"]], clicks="c")
+    config = _config(column, [{"x": "passed"}, {"x": "failed"}, {"x": "passed"}, {"x": None}], clicks="c")
     options = config["type_config"]["options"]
     assert [(option["value"], option["color"]) for option in options] == [("Passed", "green"), ("Failed", "red")]
 
@@ -44,7 +44,7 @@ def test_times_keep_their_moment() -> None:
 
 def test_versions_and_trends() -> None:
     assert cells(Kind.VERSION, 18, None) == ["v18", None]
-    assert cells(Kind.TREND, [1, 2], None) == [[1.0, 2.0], None]
+    assert cells(Kind.TREND, [1, 2], [1], None) == [[1.0, 2.0], None, None]
 
 
 def test_a_table_reports_the_row_that_was_selected() -> None:

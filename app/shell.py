@@ -1,0 +1,43 @@
+"""What runs at every rerun: who is signed in, the menu, the frame around the page, and the page itself."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import streamlit as st
+from structlog.contextvars import bind_contextvars, clear_contextvars
+
+from app.ui.buttons import show_flash
+from app.ui.errors import guarded
+from app.ui.navigation import pages
+from app.ui.session import find_actor
+from app.ui.sidebar import sidebar
+from app.ui.sign_in import sign_in_page
+from app.ui.status import banners, index_age
+
+_STATIC = Path(__file__).with_name("static")
+_STYLE = Path(__file__).with_name("ui") / "style.css"
+
+# Bound until the next rerun, so that a bug that escapes this script is logged under the same id as its events.
+clear_contextvars()
+bind_contextvars(place="app", request=secrets.token_hex(4))
+
+st.set_page_config(page_title="Gatehouse", page_icon=str(_STATIC / "favicon.png"), layout="wide")
+st.html(_STYLE)
+st.logo(str(_STATIC / "wordmark.svg"), size="large", icon_image=str(_STATIC / "mark.svg"))
+
+actor, why_not = find_actor()
+if actor is None:
+    st.navigation(
+        [st.Page(lambda: sign_in_page(why_not), title="Sign in", url_path="sign-in")], position="hidden"
+    ).run()
+    st.stop()
+
+page = st.navigation(pages())
+sidebar(actor)
+show_flash()
+banners()
+with guarded():
+    page.run()
+index_age(key="footer")

@@ -1,0 +1,99 @@
+"""The page of somebody who is not signed in: a name and a password, an identity provider, or the people of the demo."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import streamlit as st
+
+from app.ui.buttons import primary_button
+from app.ui.post_form import Field, post_form
+from app.ui.session import get_gatehouse, is_oidc_configured, is_on_loopback
+from app.ui.text import md
+from services.errors import Unauthenticated
+from services.identity import Role, system_actor
+from services.identity.credentials import BOOTSTRAP_FILE
+
+_WAYS = {"password": "Sign in", "choose": "Choose a password", "bootstrap": "First admin"}
+
+
+def sign_in_page(why: Unauthenticated | None) -> None:
+    """Draw the ways in; `why` is what ended the session before."""
+    with st.container(horizontal_alignment="center"), st.container(width=400):
+        st.space("large")
+        st.title("Sign in to Gatehouse", anchor=False)
+        if why is not None:
+            st.info(md(why.next_step), title=md(why.message), icon=":material/logout:")
+        if is_oidc_configured() and primary_button("Sign in with your organisation", key="oidc", width="stretch"):
+            st.login()
+        people = _demo_people()
+        if people:
+            _one_click(people)
+            with st.expander("Sign in with a name and a password"):
+                _local()
+        else:
+            _local()
+
+
+def _one_click(people: list[tuple[str, str]]) -> None:
+    st.markdown(":gray[This is the demo on this machine: be anybody in it with one click.]")
+    with st.container(gap="xsmall"):
+        for name, roles in people:
+            post_form(
+                "/api/sign-in/demo",
+                key=f"demo_{name}",
+                submit=_display_name(name),
+                note=roles,
+                hidden={"name": name},
+                look="person",
+                next_path=_here(),
+            )
+
+
+def _local() -> None:
+    is_fresh = (get_gatehouse().home / BOOTSTRAP_FILE).exists()
+    way = st.segmented_control(
+        "Way to sign in",
+        [way for way in _WAYS if is_fresh or way != "bootstrap"],
+        format_func=_WAYS.__getitem__,
+        default="bootstrap" if is_fresh else "password",
+        required=True,
+        key="way_in",
+        label_visibility="collapsed",
+    )
+    name = Field(name="name", label="Name", autocomplete="username")
+    chosen = Field(name="password", label="New password", type="password", autocomplete="new-password")
+    if way == "choose":
+        st.markdown(":gray[An admin gave you a token: use it within a day to choose your password.]")
+        token = Field(name="token", label="Token", type="password")
+        post_form("/api/password", key="choose", submit="Choose it and sign in", fields=[token, chosen])
+    elif way == "bootstrap":
+        st.markdown(
+            ":gray[The console that Gatehouse was started from shows a one-time token while there is no admin.]"
+        )
+        token = Field(name="token", label="One-time token", type="password")
+        post_form("/api/bootstrap", key="bootstrap", submit="Become the first admin", fields=[token, name, chosen])
+    else:
+        password = Field(name="password", label="Password", type="password", autocomplete="current-password")
+        post_form("/api/sign-in", key="sign_in", submit="Sign in", fields=[name, password], next_path=_here())
+
+
+def _demo_people() -> list[tuple[str, str]]:
+    identity = get_gatehouse().identity
+    if not is_on_loopback(st.context.ip_address or "127.0.0.1", st.context.headers) or not identity.sign_in.is_demo():
+        return []
+    accounts = identity.accounts.list_accounts(system_actor("app"), limit=20)
+    return [
+        (account.name, ", ".join(role.replace("_", " ") for role in sorted(account.roles)).capitalize())
+        for account in accounts
+        if account.disabled_at is None and Role.SERVICE_ACCOUNT not in account.roles
+    ]
+
+
+def _display_name(name: str) -> str:
+    return name.replace(".", " ").replace("_", " ").title()
+
+
+def _here() -> str:
+    parts = urlsplit(st.context.url or "/")
+    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"

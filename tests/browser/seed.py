@@ -1,0 +1,109 @@
+"""Fill a home with people and an index of many models, through the services: `python -m tests.browser.seed HOME COUNT`.
+
+The registry behind it is the in-memory one that the contract suite holds to MLflow; its clock goes back in time, so that
+models were touched hours and days ago.
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from app.facade import Gatehouse
+from services.identity import Role
+from services.identity.actors import Actor
+from services.registry.fake import FakeRegistry
+from services.registry.sync import Sync
+from services.registry.tags import GIT_COMMIT_TAG
+from services.registry.values import Dataset
+from services.settings import load_settings
+
+SUBJECTS = ("credit", "fraud", "churn", "claims", "pricing", "routing", "search", "kyc", "reco", "demand", "returns")
+KINDS = ("detector", "ranker", "segmenter", "classifier", "forecaster", "embedder", "scorer")
+TEAMS = ("Risk ML", "Search", "Pricing", "Platform")
+OWNERS = ("s.novak", "j.chen", "r.patel", "m.silva", "a.okafor")
+PEOPLE = {
+    "ada.okafor": [Role.RELEASE_MANAGER],
+    "jun.chen": [Role.ML_ENGINEER],
+    "mei.silva": [Role.DATA_SCIENTIST],
+    "rui.patel": [Role.COMPLIANCE_REVIEWER],
+    "sam.novak": [Role.ADMIN],
+}
+MLMODEL = "signature:\n  inputs: '[{\"name\": \"amount\", \"type\": \"double\"}]'\n  outputs: '[{\"type\": \"long\"}]'\n"
+HOSTILE = "<b>bold</b>:red-badge[x]‮exe"
+
+
+class BackwardClock:
+    """A clock for the registry that is set before each version is added."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+def fill(home: Path, count: int) -> None:
+    """Make the people and the index of one installation."""
+    gatehouse = Gatehouse(load_settings({}, home=home))
+    root = Actor(name="local:test", roles=frozenset({Role.ADMIN}), origin="test")
+    gatehouse.identity.sign_in.mark_demo(root)
+    for name, roles in PEOPLE.items():
+        gatehouse.identity.accounts.add(root, name, roles)
+    sync = Sync(make_registry(count), gatehouse.store, signature_state=_signature_state)
+    sync.run(is_full=True, details_budget_s=600)
+    gatehouse.store.close()
+
+
+def make_registry(count: int) -> FakeRegistry:
+    """Return a registry of `count` models; the same for the same count, but for the time of day."""
+    chance = random.Random(7)  # noqa: S311 - a test's data, not a secret
+    clock = BackwardClock()
+    end = clock.now
+    registry = FakeRegistry(clock=clock)
+    for number in range(count):
+        name = f"{SUBJECTS[number % 11]}_{KINDS[(number // 11) % 7]}" + (f"_{number // 77}" if number >= 77 else "")
+        touched = end - timedelta(hours=1.7) * number - timedelta(minutes=chance.randint(2, 50))
+        _add_model(registry, clock, name, touched, chance, is_whole=number % 9 != 4)
+    clock.now = end - timedelta(minutes=5)
+    registry.add_version(HOSTILE, description="*not* <i>markup</i>", metrics={"auc": 0.5}, tags={"team": HOSTILE})
+    return registry
+
+
+def _add_model(
+    registry: FakeRegistry, clock: BackwardClock, name: str, touched: datetime, chance: random.Random, *, is_whole: bool
+) -> None:
+    versions = chance.randint(2, 18)
+    clock.now = touched - timedelta(days=9) * versions
+    tags = {"team": chance.choice(TEAMS), "owner": chance.choice(OWNERS), "risk": chance.choice(("tier1", "tier2", "tier3"))}
+    registry.add_model(name, description=f"Scores {name.replace('_', ' ')} events.", tags=tags if is_whole else {})
+    serving = versions - 1 if chance.random() < 0.7 else None
+    value = chance.uniform(0.72, 0.84)
+    for version in range(1, versions + 1):
+        clock.now = touched - timedelta(days=9) * (versions - version)
+        value = min(0.97, value + chance.uniform(-0.012, 0.02))
+        run_id = None
+        if is_whole:
+            transactions = Dataset(name="events", digest=f"{chance.getrandbits(32):08x}", context="training")
+            tags_of_run = {GIT_COMMIT_TAG: f"{chance.getrandbits(160):040x}"}
+            run = registry.add_run(f"{name}-{version}", datasets=[transactions], params={"depth": "6"}, tags=tags_of_run)
+            run_id = run.run_id
+        registry.add_version(
+            name,
+            run_id=run_id,
+            metrics={"auc": round(value, 4), "accuracy": round(value + 0.05, 4), "p95_ms": round(chance.uniform(9, 30), 1)},
+            mlmodel=MLMODEL if is_whole else "flavors: {}\n",
+            author=tags["owner"],
+            description=f"Retrained on {clock.now:%B} data" if is_whole or version % 2 else "",
+            aliases=["production"] if version == serving else ["staging"] if version == versions and serving else [],
+        )
+
+
+def _signature_state(mlmodel: bytes) -> str:
+    return "present" if b"signature" in mlmodel else "absent"
+
+
+if __name__ == "__main__":
+    fill(Path(sys.argv[1]), int(sys.argv[2]))
