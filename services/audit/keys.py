@@ -45,12 +45,14 @@ class KeyRing:
             raise _unreadable(self._private, str(error)) from error
 
     def create_signer(self) -> Signer:
-        """Make the key that signs, unless another process just did.
+        """Make the key that signs, unless another process just did; what was trusted before stays trusted.
 
         Raises:
             Unreachable: it cannot be written.
         """
         signer = Signer.generate(f"gatehouse/{secrets.token_hex(4)}")
+        for verifier in self.list_verifiers():
+            self.trust(verifier)
         with told(self._private):
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             with suppress(FileExistsError):

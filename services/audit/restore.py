@@ -68,8 +68,9 @@ def restore_backup(store: Store, path: Path, *, home: Path, actor: Acting, clock
         )
     outside = checkpoints.find_outside()
     with tempfile.TemporaryDirectory(prefix="gatehouse-restore-") as folder, opened_archive(path) as archive:
-        if not checkpoints.keys.list_verifiers():
-            checkpoints.keys.trust(read_key(archive))
+        checkpoints.keys.trust(read_key(archive))
+        if checkpoints.keys.find_signer() is None:
+            checkpoints.keys.create_signer()
         snapshot = Path(archive.extract("store", folder))
         warning = _find_loss(backup, read_hashes(backup.dialect, snapshot), outside)
         restore_snapshot(store, snapshot)

@@ -19,6 +19,7 @@ from services.errors import Unavailable, Unreachable, Unverified
 from services.store.engine import sqlite_driver
 from services.store.unit_of_work import Store
 
+_PROGRAMS = Path("/usr/lib/postgresql")
 _COPY_END = b"\\.\n"
 
 
@@ -131,7 +132,7 @@ def _run_program(name: str, url: URL, *arguments: str) -> None:
 
 def _find_program(name: str) -> str:
     """Return the newest of PostgreSQL's programs: an older one refuses a newer server."""
-    versions = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
+    versions = sorted(_PROGRAMS.glob(f"*/bin/{name}"), key=lambda path: float(path.parts[-3]))
     found = str(versions[-1]) if versions else shutil.which(name)
     if found is None:
         raise Unavailable(
