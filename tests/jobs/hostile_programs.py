@@ -165,10 +165,12 @@ os.write(int(os.environ['TABLE_FD']), b'table')
 """
 
 ENVIRONMENT = """
-tries(**{
-    f'environ of {pid}': (lambda pid=pid: read(f'/proc/{pid}/environ') if MARK.encode() in open(f'/proc/{pid}/environ', 'rb').read() else 1 / 0)
-    for pid in os.listdir('/proc') if pid.isdigit()
-})
+def environ_of(pid):
+    with open(f'/proc/{pid}/environ', 'rb') as file:
+        content = file.read()
+    assert MARK.encode() in content
+    return content
+tries(**{pid: (lambda pid=pid: environ_of(pid)) for pid in os.listdir('/proc') if pid.isdigit()})
 print(json.dumps({name: value for name, value in os.environ.items() if MARK in value or 'SECRET' in name}))
 print(json.dumps(sorted(os.environ)))
 """

@@ -65,7 +65,9 @@ def secret(tmp_path: Path) -> Iterator[Path]:
 
 def test_1_writing_outside_writes_nothing(tmp_path: Path) -> None:
     places = [tmp_path / "x", Path.cwd() / "x", Path.home() / "x", Path(sys.prefix) / "x", Path(sys.base_prefix) / "x"]
-    places += [Path(folder, "gatehouse-was-here") for folder in ("/", "/usr", "/etc", "/var", "/run", "/dev", "/job", "/lib")]
+    places += [
+        Path(folder, "gatehouse-was-here") for folder in ("/", "/usr", "/etc", "/var", "/run", "/dev", "/job", "/lib")
+    ]
     import services
 
     places += [Path(services.__file__), Path(sys.prefix, "lib", "python3.11", "site-packages", "x.pth")]
@@ -89,7 +91,9 @@ def test_3_the_store_and_the_checkout_cannot_be_read(tmp_path: Path) -> None:
     store.parent.mkdir()
     store.write_bytes(b"SQLite format 3")
     root = Path(__file__).parents[2]
-    beside = [str(root / name) for name in ("pyproject.toml", ".git/config", ".gatehouse/gatehouse.db", "gatehouse.yaml")]
+    beside = [
+        str(root / name) for name in ("pyproject.toml", ".git/config", ".gatehouse/gatehouse.db", "gatehouse.yaml")
+    ]
     folders = [str(store.parent), str(root / "tests"), str(root / ".git"), str(root / "app")]
     assert printed(run(hostile.READ_FILES, PATHS=[str(store), *beside], FOLDERS=folders)) == [{}, {}]
 
@@ -127,7 +131,9 @@ def test_6_a_fork_bomb_is_held_small_and_ended(bomb: str) -> None:
     def look() -> bool:
         nonlocal most
         marked = processes_marked(mark)
-        most = max(most, sum(len(list(Path(f"/proc/{pid}/task").glob("*"))) for pid in marked if Path(f"/proc/{pid}").exists()))
+        most = max(
+            most, sum(len(list(Path(f"/proc/{pid}/task").glob("*"))) for pid in marked if Path(f"/proc/{pid}").exists())
+        )
         return False
 
     started = time.monotonic()
@@ -240,7 +246,12 @@ def test_14_nothing_is_left_behind() -> None:
 
 
 def _children_of(pid: int) -> list[int]:
-    return [int(line) for line in subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False).stdout.split()]
+    return [
+        int(line)
+        for line in subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
+        ).stdout.split()
+    ]
 
 
 def _state_of(pid: int) -> str:

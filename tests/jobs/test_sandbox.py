@@ -7,19 +7,20 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from services.errors import NotFound, Unavailable
-from services.jobs.confinement import MIB, Ending, Limits, Sink
+from services.jobs.confinement import MIB, Ending, Limits, SandboxResult, Sink
 from services.jobs.sandbox import check_sandbox, run_sandboxed
 from tests.jobs.test_hostile_programs import processes_marked
 
 ROOT = Path(__file__).parents[2]
 
 
-def run_python(source: str, **options: object):  # type: ignore[no-untyped-def]
-    return run_sandboxed([sys.executable, "-c", source], **options)  # type: ignore[arg-type]
+def run_python(source: str, **options: Any) -> SandboxResult:
+    return run_sandboxed([sys.executable, "-c", source], **options)
 
 
 def test_a_program_reads_its_inputs_and_answers_through_its_pipes(tmp_path: Path) -> None:
@@ -27,7 +28,8 @@ def test_a_program_reads_its_inputs_and_answers_through_its_pipes(tmp_path: Path
     (tmp_path / "data" / "a.txt").write_text("given")
     heard = bytearray()
     result = run_python(
-        "import os; print('out'); os.write(2, b'err'); os.write(int(os.environ['ANSWER_FD']), open('/job/data/a.txt', 'rb').read())",
+        "import os; print('out'); os.write(2, b'err'); given = open('/job/data/a.txt', 'rb').read()\n"
+        "os.write(int(os.environ['ANSWER_FD']), given)",
         inputs={"/job/data": tmp_path / "data"},
         sinks=[Sink(name="ANSWER", write=heard.extend, max_bytes=100)],
         environ={"EXTRA": "1"},
@@ -98,7 +100,9 @@ def test_what_a_sink_raises_ends_the_program_and_passes_on() -> None:
 
 
 def test_a_program_that_closes_everything_is_still_awaited() -> None:
-    result = run_python("import os, time\nfor n in range(20):\n  try: os.close(n)\n  except OSError: pass\ntime.sleep(0.5)\nos._exit(3)")
+    result = run_python(
+        "import os, time\nfor n in range(20):\n  try: os.close(n)\n  except OSError: pass\ntime.sleep(0.5)\nos._exit(3)"
+    )
     assert (result.ending, result.exit_code) == (Ending.EXITED, 3)
     assert result.wall_s > 0.4
 
@@ -107,7 +111,9 @@ def test_runs_beside_one_another_do_not_disturb_one_another() -> None:
     limits = Limits(wall_s=30, processes=8)
     endings: list[Ending] = []
     source = "import threading, time\nfor _ in range(6): threading.Thread(target=time.sleep, args=(1,)).start()"
-    threads = [threading.Thread(target=lambda: endings.append(run_python(source, limits=limits).ending)) for _ in range(5)]
+    threads = [
+        threading.Thread(target=lambda: endings.append(run_python(source, limits=limits).ending)) for _ in range(5)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -123,7 +129,8 @@ def test_it_leaves_no_descriptor_open() -> None:
 
 def test_it_dies_with_the_process_that_started_it() -> None:
     mark = f"orphan-{time.time_ns()}"
-    script = f"import sys; from services.jobs.sandbox import run_sandboxed; run_sandboxed([sys.executable, '-c', 'import time; time.sleep(1000)', '{mark}'])"
+    program = f"[sys.executable, '-c', 'import time; time.sleep(1000)', '{mark}']"
+    script = f"import sys; from services.jobs.sandbox import run_sandboxed; run_sandboxed({program})"
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     deadline = time.monotonic() + 30
     while len(processes_marked(mark)) < 3 and time.monotonic() < deadline:
@@ -140,7 +147,9 @@ def test_the_check_passes_where_the_sandbox_works() -> None:
     check_sandbox()
 
 
-def test_without_bubblewrap_it_is_unavailable_and_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_bubblewrap_it_is_unavailable_and_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(Unavailable, match="bwrap") as refused:
         check_sandbox()
@@ -154,7 +163,9 @@ def fake_bwrap(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> No
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def test_where_namespaces_are_forbidden_it_is_unavailable_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_where_namespaces_are_forbidden_it_is_unavailable_and_says_why(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     fake_bwrap(tmp_path, monkeypatch, "echo 'bwrap: No permissions to create new namespace' >&2; exit 1")
     with pytest.raises(Unavailable, match="No permissions to create new namespace"):
         check_sandbox()
@@ -187,7 +198,17 @@ def test_everything_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
     command += [argument for prefix in prefixes for argument in (*_folders_above(prefix), "--bind", prefix, prefix)]
     command += ["--bind", str(tmp_path), "/var/tmp", "--setenv", "HOME", "/var/tmp", "--setenv", "TMPDIR", "/var/tmp"]
     command += ["--chdir", str(ROOT), "setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
-    command += [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp=/var/tmp/pytest", "-m", "not long"]
+    command += [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--basetemp=/var/tmp/pytest",
+        "-m",
+        "not long",
+    ]
     command += ["tests/jobs/test_hostile_programs.py", "tests/jobs/test_sandbox.py"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=280)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,14 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 # What a file without types has to be cast to before MLflow's enforcement accepts it.
-_CASTS = {"double": "float64", "float": "float32", "integer": "int32", "long": "int64", "datetime": "datetime64[ns]"}
+_CASTS = {"double": "float64", "float": "float32", "integer": "int32", "long": "int64"}
 
 
 class DataUnusable(Exception):
     """The data cannot be given to the model."""
 
 
-def read_chunks(path: Path, *, rows: int, schema: Any) -> Iterator[pd.DataFrame]:
+def read_chunks(path: Path, *, rows: int, schema: Any) -> Generator[pd.DataFrame, None, None]:
     """Yield the table in a Parquet, CSV or JSON file, some rows at a time.
 
     Args:
@@ -26,11 +27,13 @@ def read_chunks(path: Path, *, rows: int, schema: Any) -> Iterator[pd.DataFrame]
         schema: the inputs of the model's signature, or None; text files are cast to its types.
     """
     if path.suffix == ".parquet":
-        for batch in pq.ParquetFile(path).iter_batches(batch_size=rows):
-            yield batch.to_pandas()
+        with pq.ParquetFile(path) as file:
+            for batch in file.iter_batches(batch_size=rows):
+                yield batch.to_pandas()
     elif path.suffix == ".csv":
-        for chunk in pd.read_csv(path, chunksize=rows):
-            yield cast(chunk, schema)
+        with pd.read_csv(path, chunksize=rows) as reader:
+            for chunk in reader:
+                yield cast(chunk, schema)
     elif path.suffix in {".json", ".jsonl"}:
         table = _read_json(path)
         for start in range(0, len(table), rows):
@@ -41,12 +44,17 @@ def read_chunks(path: Path, *, rows: int, schema: Any) -> Iterator[pd.DataFrame]
 
 def read_head(path: Path | None, *, rows: int, model: Any) -> pd.DataFrame:
     """Return the first rows of a file, or the input example that was saved with the model."""
-    head = model.input_example if path is None else next(read_chunks(path, rows=rows, schema=_inputs(model)), None)
+    head = model.input_example if path is None else _first_chunk(path, rows=rows, schema=_inputs(model))
     if not isinstance(head, pd.DataFrame):
         raise DataUnusable("there is neither a data file nor a table as input example")
     if head.empty:
         raise DataUnusable("the data has no rows")
     return head.head(rows).reset_index(drop=True)
+
+
+def _first_chunk(path: Path, *, rows: int, schema: Any) -> pd.DataFrame | None:
+    with contextlib.closing(read_chunks(path, rows=rows, schema=schema)) as chunks:
+        return next(chunks, None)
 
 
 def cast(table: pd.DataFrame, schema: Any) -> pd.DataFrame:
@@ -55,10 +63,13 @@ def cast(table: pd.DataFrame, schema: Any) -> pd.DataFrame:
         return table
     table = table.copy()
     for name, kind in zip(schema.input_names(), schema.input_types(), strict=True):
-        wanted = _CASTS.get(getattr(kind, "name", ""))
-        if name in table and wanted:
-            changed = pd.to_datetime(table[name]) if wanted.startswith("datetime") else _as_number(table[name], wanted)
-            table[name] = changed
+        if name not in table:
+            continue
+        called = getattr(kind, "name", "")
+        if called == "datetime":
+            table[name] = pd.to_datetime(table[name])
+        elif called in _CASTS:
+            table[name] = _as_number(table[name], _CASTS[called])
     return table
 
 
