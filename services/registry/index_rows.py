@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.clock import to_micros
-from services.registry.tags import GIT_COMMIT_TAG
+from services.registry.tags import GIT_COMMIT_TAG, RESERVED_PREFIX
 from services.registry.values import ModelVersion, RegisteredModel, Run, Stage
 
 MAX_TAGS = 100
@@ -105,8 +105,9 @@ def bounded_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def bounded_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the first tags by name, with values cut to what a page shows."""
-    return {clean(key): clean(tags[key][:MAX_TAG_CHARACTERS]) for key in sorted(tags)[:MAX_TAGS]}
+    """Return the first tags by name, the reserved before all others, with values cut to what a page shows."""
+    first = sorted(tags, key=lambda key: (not key.startswith(RESERVED_PREFIX), key))[:MAX_TAGS]
+    return {clean(key): clean(tags[key][:MAX_TAG_CHARACTERS]) for key in first}
 
 
 def clean(text: str) -> str:

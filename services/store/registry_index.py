@@ -126,6 +126,9 @@ SYNC = Table(
     Column("full_us", BigInteger),
     Column("duration_ms", Integer),
     Column("error", Text, nullable=False, default=""),
+    # How far drift was looked for: see registry_drift.
+    Column("baseline_us", BigInteger),
+    Column("examined_gone_id", BigInteger, nullable=False, default=0),
 )
 
 _SYNC_ID = 1

@@ -10,6 +10,7 @@ from services.store import (
     jobs,
     outbox,
     pins,
+    registry_drift,
     registry_index,
     sessions,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "metadata",
     "outbox",
     "pins",
+    "registry_drift",
     "registry_index",
     "sessions",
 ]
