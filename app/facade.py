@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from services.audit import AuditLog
-from services.changes import Changes
+from services.changes import ChangeKind, Changes
 from services.clock import Clock, utc_now
 from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback
 from services.documents import Documents
@@ -31,6 +31,7 @@ from services.jobs.jobs import Jobs
 from services.jobs.model_runner import ModelRunner
 from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
+from services.lineage.registering import Registrations
 from services.policies.document import DECISION_POLICY
 from services.promotions import Promotion, Promotions, StageMover
 from services.registry.direct import open_direct_registry
@@ -105,11 +106,18 @@ class Gatehouse:
         if not self.settings.tracking_uri:
             raise InvalidInput(
                 "No registry is set.",
-                next_step="Set MLFLOW_TRACKING_URI to the address of an MLflow server, or start one with `gatehouse up`.",
+                next_step="Set MLFLOW_TRACKING_URI to an MLflow server's address, or start one with `gatehouse up`.",
             )
         token = self.settings.tracking_token
         return RestRegistry(
             Transport(self.settings.tracking_uri, token=None if token is None else token.get_secret_value())
+        )
+
+    @cached_property
+    def registrations(self) -> Registrations:
+        """Registering versions."""
+        return Registrations(
+            self.store, self.registry, self.audit, self.identity, tracking_uri=self.settings.tracking_uri
         )
 
     @cached_property
@@ -186,7 +194,7 @@ class Gatehouse:
     def changes(self) -> Changes:
         """The inbox over every kind of change."""
         mover = StageMover(self.registry, legacy_stages=self.settings.legacy_stages)
-        kinds = [
+        kinds: list[ChangeKind] = [
             Promotion(self.registry, self.gates, mover, self.audit, [PinsFollowPromotions(self.pins)]),
             Rollback(self.registry, self.pins, mover, self.audit),
             Activation(self.documents),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from contextlib import ExitStack
 from threading import Event
@@ -98,11 +99,7 @@ def build_demo(gatehouse: Gatehouse) -> bool:
 
 
 def _reaching(settings: Settings, reach: dict[str, str]) -> Settings:
-    names = {
-        "MLFLOW_TRACKING_URI": "tracking_uri",
-        "GATEHOUSE_REGISTRY_DATABASE_URL": "registry_database_url",
-    }
-    return load_settings(**{names[name]: value for name, value in reach.items()}) if reach else settings
+    return load_settings({**os.environ, **reach}) if reach else settings
 
 
 def _tell(line: str) -> None:

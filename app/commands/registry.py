@@ -1,0 +1,148 @@
+"""`names`, `models`, `sync`, `register`, `drift`: the registry as it is, and what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from services.clock import to_text
+from services.errors import InvalidInput
+from services.identity.actors import Permission
+from services.registry.entries import ModelEntry, VersionEntry
+from services.registry.index import CatalogQuery
+from services.registry.name_lint import lint_name
+from services.registry.names import check_model_name
+
+
+@click.group("names")
+def names_command() -> None:
+    """Names of models."""
+
+
+@names_command.command("lint")
+@click.argument("names", nargs=-1, required=True)
+@json_option
+def lint(names: tuple[str, ...], *, as_json: bool) -> int:
+    """Say what is wrong with NAMES, and what they could be called."""
+    reports = [lint_name(name) for name in names]
+    rows = [
+        (report.name, "ok" if report.is_ok else "; ".join(each.message for each in report.problems), report.suggestion)
+        for report in reports
+    ]
+    return answer(
+        {"names": [report.as_json() for report in reports]},
+        as_json=as_json,
+        lines=table(("NAME", "PROBLEMS", "SUGGESTED"), rows),
+        is_yes=all(report.is_ok for report in reports),
+    )
+
+
+@click.group("models")
+def models_command() -> None:
+    """Models, as the index has them."""
+
+
+@models_command.command("list")
+@click.option("--text", default="", help="Only with these words.")
+@click.option("--after", help="The `next` of the page before.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@json_option
+def list_models(text: str, after: str | None, limit: int, *, as_json: bool) -> int:
+    """List models by name."""
+    gatehouse = current_gatehouse()
+    gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject="models")
+    page = gatehouse.index.list_models(CatalogQuery(text=text, after=after, limit=limit))
+    rows = [
+        (each.name, each.latest_version, each.aliases.get("production"), each.health, len(each.problems))
+        for each in page.models
+    ]
+    document = {"models": [model_json(each) for each in page.models], "next": page.next}
+    return answer(document, as_json=as_json, lines=table(("NAME", "LATEST", "PRODUCTION", "HEALTH", "PROBLEMS"), rows))
+
+
+@models_command.command("show")
+@click.argument("name")
+@json_option
+def show(name: str, *, as_json: bool) -> int:
+    """Show NAME and its newest versions."""
+    gatehouse = current_gatehouse()
+    gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject=name)
+    model = gatehouse.index.get_model(check_model_name(name))
+    versions = gatehouse.index.list_versions(name).versions
+    rows = [
+        (each.version, each.stage, ", ".join(each.aliases), each.author, to_text(each.created_at)[:16])
+        for each in versions
+    ]
+    lines = [
+        model.description or model.name,
+        *(f"- {problem.message}" for problem in model.problems),
+        *table(("VERSION", "STAGE", "ALIASES", "BY", "SINCE"), rows),
+    ]
+    document = {**model_json(model), "versions": [version_json(each) for each in versions]}
+    return answer(document, as_json=as_json, lines=lines)
+
+
+@click.command("sync")
+@click.option("--full", is_flag=True, help="Look at every version again, tags too.")
+@json_option
+def sync_command(*, full: bool, as_json: bool) -> int:
+    """Bring the index in step with the registry, now."""
+    summary = current_gatehouse().sync.run(is_full=full)
+    document = {
+        "changed": list(summary.changed),
+        "versions_written": summary.versions_written,
+        "full": summary.is_full,
+        "duration_s": round(summary.duration_s, 3),
+    }
+    lines = [f"{len(summary.changed)} models changed, {summary.versions_written} versions written."]
+    return answer(document, as_json=as_json, lines=lines)
+
+
+@click.command("register")
+@click.argument("name")
+@click.option("--run", "run_id", help="The run whose model is registered.")
+@click.option("--source", help="The URI of a model's folder, instead of a run.")
+@click.option("--description", required=True, help="What makes this version what it is.")
+@json_option
+def register_command(name: str, run_id: str | None, source: str | None, description: str, *, as_json: bool) -> int:
+    """Register a new version of NAME."""
+    if (run_id is None) == (source is None):
+        raise InvalidInput(
+            "A version comes from a run or from a source.", next_step="Give --run or --source, not both."
+        )
+    version = current_gatehouse().registrations.register(
+        check_model_name(name), actor=current_actor(), run_id=run_id, source=source, description=description
+    )
+    document = {"name": version.name, "version": version.version, "run_id": version.run_id, "source": version.source}
+    return answer(document, as_json=as_json, lines=[version.reference])
+
+
+def model_json(model: ModelEntry) -> dict[str, Any]:
+    """Return a model in the JSON of the interface."""
+    return {
+        "name": model.name,
+        "latest_version": model.latest_version,
+        "aliases": dict(model.aliases),
+        "stage_versions": {stage.value: version for stage, version in model.stage_versions.items()},
+        "problems": [{"rule": problem.rule, "message": problem.message} for problem in model.problems],
+        "team": model.team,
+        "tier": model.tier,
+        "owner": model.owner,
+        "health": model.health.value,
+    }
+
+
+def version_json(version: VersionEntry) -> dict[str, Any]:
+    """Return a version as JSON."""
+    return {
+        "version": version.version,
+        "stage": version.stage.value,
+        "aliases": list(version.aliases),
+        "author": version.author,
+        "description": version.description,
+        "run_id": version.run_id,
+        "model_id": version.model_id,
+        "created_at": to_text(version.created_at),
+    }
