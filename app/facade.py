@@ -33,13 +33,15 @@ from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
 from services.lineage.registering import Registrations
 from services.policies.document import DECISION_POLICY
-from services.promotions import Promotion, Promotions, StageMover
+from services.promotions import Adoption, DriftDecisions, Promotion, Promotions, StageMover
+from services.registry.approved import Approved
+from services.registry.artifact_watch import ArtifactWatch
 from services.registry.direct import open_direct_registry
+from services.registry.drift import Drifts
 from services.registry.index import Index
 from services.registry.port import Registry
-from services.registry.rest import RestRegistry
+from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
-from services.registry.transport import Transport
 from services.settings import Settings
 from services.signatures.reader import read_signature
 from services.store import Store, open_store
@@ -109,9 +111,31 @@ class Gatehouse:
                 next_step="Set MLFLOW_TRACKING_URI to an MLflow server's address, or start one with `gatehouse up`.",
             )
         token = self.settings.tracking_token
-        return RestRegistry(
-            Transport(self.settings.tracking_uri, token=None if token is None else token.get_secret_value())
+        return open_rest_registry(
+            self.settings.tracking_uri,
+            token=None if token is None else token.get_secret_value(),
+            announce=self.approved.announce,
         )
+
+    @cached_property
+    def approved(self) -> Approved:
+        """What of the registry is as approved."""
+        return Approved(self.store, clock=self.clock)
+
+    @cached_property
+    def drifts(self) -> Drifts:
+        """What is not."""
+        return Drifts(self.store, self.registry, self.approved, self.audit, clock=self.clock)
+
+    @cached_property
+    def artifact_watch(self) -> ArtifactWatch:
+        """Whether the files of what serves are still those that were approved."""
+        return ArtifactWatch(self.store, self.registry, self.approved, self.drifts, clock=self.clock)
+
+    @cached_property
+    def drift_decisions(self) -> DriftDecisions:
+        """What people can do about drift."""
+        return DriftDecisions(self.drifts, self.changes, self.identity)
 
     @cached_property
     def registrations(self) -> Registrations:
@@ -194,8 +218,10 @@ class Gatehouse:
     def changes(self) -> Changes:
         """The inbox over every kind of change."""
         mover = StageMover(self.registry, legacy_stages=self.settings.legacy_stages)
+        followers = [PinsFollowPromotions(self.pins)]
         kinds: list[ChangeKind] = [
-            Promotion(self.registry, self.gates, mover, self.audit, [PinsFollowPromotions(self.pins)]),
+            Promotion(self.registry, self.gates, mover, self.audit, followers),
+            Adoption(self.drifts, followers),
             Rollback(self.registry, self.pins, mover, self.audit),
             Activation(self.documents),
         ]

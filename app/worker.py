@@ -7,9 +7,10 @@ from threading import Event
 
 from app.facade import Gatehouse
 from app.up import HEARTBEAT_SECONDS
-from services.identity.actors import system_actor
+from services.identity.actors import Actor, system_actor
 from services.jobs.worker import Worker
 
+ARTIFACT_SECONDS = 300.0
 CHECKPOINT_SECONDS = 60.0
 
 
@@ -18,7 +19,8 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
     actor = system_actor("worker")
     heartbeat = gatehouse.home / "worker.heartbeat"
     worker = Worker(gatehouse.store, gatehouse.jobs, gatehouse.queue, clock=gatehouse.clock)
-    worker.every(gatehouse.settings.sync_seconds, "sync", gatehouse.sync.run)
+    worker.every(gatehouse.settings.sync_seconds, "sync", lambda: _sync(gatehouse, actor))
+    worker.every(ARTIFACT_SECONDS, "artifacts:watch", lambda: gatehouse.artifact_watch.check(actor=actor))
     worker.every(5, "changes:recover", gatehouse.changes.recover)
     worker.every(60, "changes:expire", lambda: gatehouse.changes.expire_due(actor=actor))
     worker.every(2, "outbox:deliver", gatehouse.outbox.deliver_due)
@@ -26,3 +28,8 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
     worker.every(CHECKPOINT_SECONDS, "audit:checkpoint", gatehouse.audit.checkpoints.write)
     worker.every(HEARTBEAT_SECONDS, "heartbeat", lambda: heartbeat.write_text(str(os.getpid())))
     worker.run(stop)
+
+
+def _sync(gatehouse: Gatehouse, actor: Actor) -> None:
+    gatehouse.sync.run()
+    gatehouse.drifts.detect(actor=actor)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from contextlib import ExitStack
 from threading import Event
@@ -99,7 +98,8 @@ def build_demo(gatehouse: Gatehouse) -> bool:
 
 
 def _reaching(settings: Settings, reach: dict[str, str]) -> Settings:
-    return load_settings({**os.environ, **reach}) if reach else settings
+    names = {"MLFLOW_TRACKING_URI": "tracking_uri", "GATEHOUSE_REGISTRY_DATABASE_URL": "registry_database_url"}
+    return settings.model_copy(update={names[name]: value for name, value in reach.items()})
 
 
 def _tell(line: str) -> None:

@@ -10,10 +10,13 @@ from app.commands.output import answer, current_actor, current_gatehouse, json_o
 from services.clock import to_text
 from services.errors import InvalidInput
 from services.identity.actors import Permission
+from services.registry.drift_values import DriftState
 from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.index import CatalogQuery
 from services.registry.name_lint import lint_name
 from services.registry.names import check_model_name
+
+_reason = click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 
 
 @click.group("names")
@@ -89,14 +92,19 @@ def show(name: str, *, as_json: bool) -> int:
 @json_option
 def sync_command(*, full: bool, as_json: bool) -> int:
     """Bring the index in step with the registry, now."""
-    summary = current_gatehouse().sync.run(is_full=full)
+    gatehouse, actor = current_gatehouse(), current_actor()
+    gatehouse.identity.demand(actor, Permission.READ_MODEL, subject="registry")
+    summary = gatehouse.sync.run(is_full=full)
+    drifts = gatehouse.drifts.detect(actor=actor)
     document = {
         "changed": list(summary.changed),
         "versions_written": summary.versions_written,
         "full": summary.is_full,
+        "drifts": [drift.as_json() for drift in drifts],
         "duration_s": round(summary.duration_s, 3),
     }
     lines = [f"{len(summary.changed)} models changed, {summary.versions_written} versions written."]
+    lines += [f"Drift {drift.id}: {drift.describe()}" for drift in drifts]
     return answer(document, as_json=as_json, lines=lines)
 
 
@@ -117,6 +125,46 @@ def register_command(name: str, run_id: str | None, source: str | None, descript
     )
     document = {"name": version.name, "version": version.version, "run_id": version.run_id, "source": version.source}
     return answer(document, as_json=as_json, lines=[version.reference])
+
+
+@click.group("drift")
+def drift_command() -> None:
+    """What changed in the registry without Gatehouse."""
+
+
+@drift_command.command("list")
+@click.option("--model", help="Only of this model.")
+@click.option("--all", "is_all", is_flag=True, help="Closed ones too.")
+@json_option
+def list_drifts(model: str | None, *, is_all: bool, as_json: bool) -> int:
+    """List what nobody approved."""
+    gatehouse = current_gatehouse()
+    gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject="drift")
+    found = gatehouse.drifts.list_drifts(state=None if is_all else DriftState.OPEN, model=model)
+    rows = [(each.id, each.state, to_text(each.detected_at)[:16], each.describe()) for each in found]
+    lines = table(("ID", "STATE", "SINCE", "WHAT"), rows)
+    return answer({"drifts": [each.as_json() for each in found]}, as_json=as_json, lines=lines)
+
+
+@drift_command.command("adopt")
+@click.argument("drift_id", metavar="ID", type=int)
+@_reason
+@json_option
+def adopt(drift_id: int, reason: str, *, as_json: bool) -> int:
+    """Ask for a drift to be made ours; somebody else approves it."""
+    change = current_gatehouse().drift_decisions.adopt(drift_id, actor=current_actor(), reason=reason)
+    lines = [f"change {change.id}  {change.title}: {change.state}"]
+    return answer(change.to_json(), as_json=as_json, lines=lines)
+
+
+@drift_command.command("revert")
+@click.argument("drift_id", metavar="ID", type=int)
+@_reason
+@json_option
+def revert(drift_id: int, reason: str, *, as_json: bool) -> int:
+    """Write back to the registry what was approved."""
+    drift = current_gatehouse().drift_decisions.revert(drift_id, actor=current_actor(), reason=reason)
+    return answer(drift.as_json(), as_json=as_json, lines=[f"{drift.describe()} Reverted."])
 
 
 def model_json(model: ModelEntry) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +128,7 @@ def conform_data(
 @json_option
 def explain(text: str, *, as_json: bool) -> int:
     """Explain an error message: cause, remedy, the lines to write. TEXT `-` reads standard input."""
-    message = click.get_text_stream("stdin").read() if text == "-" else text
+    message = sys.stdin.read() if text == "-" else text
     found = find_explanation(message)
     if found is None:
         raise NotFound(

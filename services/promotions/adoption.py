@@ -1,0 +1,122 @@
+"""Deciding on drift: adopting what somebody did past Gatehouse is a change like any other, reverting it is an act.
+
+Payload of an adoption: drift, model, version, what (a sentence); the drift as found is what approvals are bound to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from services.changes import Change, Changes, Execution, Proof
+from services.identity import Actor, Identity, Permission
+from services.promotions.promotion import StageFollower
+from services.registry.drift import Drifts
+from services.registry.drift_values import Drift, DriftState
+from services.registry.stages import alias_of
+from services.registry.values import Stage
+from services.registry.writes import Watched
+from services.store import UnitOfWork
+
+
+class Adoption:
+    """The kind of change that makes drift ours."""
+
+    name = "adoption"
+    executes_on_approval = True
+
+    def __init__(self, drifts: Drifts, followers: Sequence[StageFollower]) -> None:
+        self._drifts = drifts
+        self._followers = followers
+
+    def subject(self, payload: Mapping[str, Any]) -> str:
+        """Return the reference of what drifted."""
+        return f"{payload['model']}/{payload['version']}" if payload["version"] else str(payload["model"])
+
+    def model(self, payload: Mapping[str, Any]) -> str | None:
+        """Return the model."""
+        return str(payload["model"])
+
+    def title(self, payload: Mapping[str, Any]) -> str:
+        """Return what is asked, in a few words."""
+        return f"Adopt: {payload['what']}"
+
+    def permission_to_request(self, payload: Mapping[str, Any]) -> Permission:
+        """Return the permission to ask."""
+        return Permission.REQUEST_CHANGE
+
+    def permission_to_approve(self, payload: Mapping[str, Any]) -> Permission:
+        """Return the permission that doing it here would have taken."""
+        return Permission.PROMOTE_TO_PRODUCTION
+
+    def prove(self, payload: Mapping[str, Any], actor: Actor) -> Proof:
+        """Look at the drift.
+
+        Raises:
+            NotFound: there is none with this id.
+        """
+        drift = self._drifts.get_drift(payload["drift"])
+        blocker = "" if drift.state is DriftState.OPEN else f"The drift was {drift.state} already."
+        return Proof(bound=self.bind(payload), findings={}, required_approvals=1, blocker=blocker)
+
+    def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what was found against what was approved."""
+        drift = self._drifts.get_drift(payload["drift"])
+        return {"state": drift.state.value, "approved": drift.approved, "found": drift.found}
+
+    def started(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        """Nothing stands in the store before it is adopted."""
+
+    def execute(self, change: Change) -> Execution:
+        """Return at once: the registry is as found already, and `completed` writes our side."""
+        return Execution(is_done=True)
+
+    def closed(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
+        """The drift stays open."""
+
+    def completed(self, unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
+        """Hold what was found as approved; pins follow where it is what serves."""
+        drift = self._drifts.get_open(change.payload["drift"])
+        self._drifts.adopt(unit, drift, actor=actor, reason=change.reason, change_id=change.id)
+        if drift.kind is Watched.ALIAS and drift.key == alias_of(Stage.PRODUCTION) and drift.found is not None:
+            for follower in self._followers:
+                follower.stage_moved(unit, change, Stage.PRODUCTION, actor)
+
+
+class DriftDecisions:
+    """What people can do about drift."""
+
+    def __init__(self, drifts: Drifts, changes: Changes, identity: Identity) -> None:
+        self._drifts = drifts
+        self._changes = changes
+        self._identity = identity
+
+    def adopt(self, drift_id: int, *, actor: Actor, reason: str) -> Change:
+        """Ask for a drift to be made ours; somebody else approves it.
+
+        Raises:
+            Forbidden: the actor may not ask.
+            NotFound: there is no such drift.
+            Conflict: it is closed already.
+        """
+        drift = self._drifts.get_open(drift_id)
+        payload = {
+            "drift": drift.id,
+            "model": drift.model,
+            "version": int(drift.found) if drift.kind is Watched.ALIAS and drift.found else drift.version,
+            "what": drift.describe(),
+        }
+        return self._changes.request(Adoption.name, payload, actor=actor, reason=reason)
+
+    def revert(self, drift_id: int, *, actor: Actor, reason: str) -> Drift:
+        """Write back to the registry what was approved.
+
+        Raises:
+            Forbidden: the actor may not move stages.
+            Blocked: it cannot be written back.
+            Conflict: it is closed already, or has moved again.
+            Unreachable: the registry does not answer.
+        """
+        drift = self._drifts.get_open(drift_id)
+        self._identity.demand(actor, Permission.PROMOTE_TO_PRODUCTION, subject=drift.subject)
+        return self._drifts.revert(drift_id, actor=actor, reason=reason)
