@@ -63,7 +63,7 @@ class Store:
                 yield UnitOfWork(connection)
             finally:
                 if connection.dialect.name == "sqlite":
-                    connection.exec_driver_sql("ROLLBACK")
+                    _roll_back(connection)
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
@@ -81,7 +81,7 @@ class Store:
             finally:
                 if connection.dialect.name == "sqlite":
                     if not unit.is_committed:
-                        connection.exec_driver_sql("ROLLBACK")
+                        _roll_back(connection)
                     elif sqlite_driver().sqlite_version_info < SAFE_WAL:
                         connection.exec_driver_sql("PRAGMA wal_checkpoint(PASSIVE)")
 
@@ -142,6 +142,12 @@ def open_store(url: str) -> Store:
         InvalidInput: the URL is not one of a supported database.
     """
     return Store(open_engine(url))
+
+
+def _roll_back(connection: Connection) -> None:
+    # After some errors, a full disk among them, SQLite has rolled back by itself (sqlite.org/lang_transaction.html).
+    if getattr(connection.connection.driver_connection, "in_transaction", True):
+        connection.exec_driver_sql("ROLLBACK")
 
 
 def _first_line(error: DatabaseError) -> str:
