@@ -13,7 +13,7 @@ from services.documents.checklist import CHECKLIST_KIND, ChecklistText
 from services.documents.library import DEFAULT_NAME
 from services.documents.reading import DocumentReader
 from services.errors import InvalidInput, NotFound
-from services.gates.evidence import Absent, ChecklistAnswers, Subject
+from services.gates.evidence import ChecklistAnswers, Subject
 from services.identity import Identity
 from services.identity.actors import Actor, Permission
 from services.store import Store
@@ -132,7 +132,7 @@ class ChecklistCollector:
     def __init__(self, checklists: Checklists) -> None:
         self._checklists = checklists
 
-    def collect(self, subject: Subject) -> ChecklistAnswers | Absent:
+    def collect(self, subject: Subject) -> ChecklistAnswers:
         checklist = self._checklists.get_checklist()
         answers = self._checklists.list_answers(subject.candidate.name, subject.candidate.version)
         return ChecklistAnswers(

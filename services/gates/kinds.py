@@ -251,12 +251,8 @@ def find_contradiction(gate: Any) -> tuple[str, str] | None:
         return "kind", "write exactly one of at_least and at_most"
     if isinstance(gate, StoryGate) and not gate.required and gate.at_least is None:
         return "kind", "write required, at_least or both; a story gate without them would hold for anything"
-    if (
-        isinstance(gate, ChampionGate)
-        and gate.higher_is_better is None
-        and VOCABULARY.canonical_name(gate.metric) is None
-    ):
-        return "metric", f"{gate.metric!r} is not in the vocabulary: say under higher_is_better which way is better"
+    if isinstance(gate, ChampionGate | SliceGate) and _is_direction_unknown(gate):
+        return "metric", f"{gate.metric!r} is not in the vocabulary, so it is not known which way is better"
     if isinstance(gate, AbTestGate) and (gate.measure == "p_value") != (gate.planned_samples is not None):
         return "measure", "planned_samples goes with the measure p_value"
     return None

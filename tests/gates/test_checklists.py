@@ -1,0 +1,58 @@
+from pathlib import Path
+
+import pytest
+
+from services.errors import Forbidden, GatehouseError, InvalidInput, NotFound
+from services.gates.checklists import Answer, ChecklistCollector
+from services.identity.actors import Actor
+from services.store import Store
+from tests.conftest import FakeClock
+from tests.gates.builders import MAYA, MEERA, NOBODY, add_version, build_world, subject
+
+
+def test_an_answer_stands_with_who_gave_it_and_can_be_changed(
+    any_store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(any_store, clock, tmp_path)
+    world.checklists.answer(MAYA, "fraud_detector", 1, "model_card", Answer.NO)
+    world.checklists.answer(MEERA, "fraud_detector", 1, "model_card", Answer.YES, note="done now")
+    given = world.checklists.list_answers("fraud_detector", 1)["model_card"]
+    assert (given.answer, given.actor, given.note, given.at) == (Answer.YES, "meera", "done now", clock.now)
+    assert world.checklists.list_answers("fraud_detector", 2) == {}
+    event = world.audit.list_events(limit=100).events[-1]
+    assert event.action == "checklist:item:answered"
+    assert event.before == {"item": "model_card", "answer": "no"}
+
+
+@pytest.mark.parametrize(
+    ("actor", "item", "answer", "note", "error"),
+    [
+        (NOBODY, "model_card", Answer.YES, "", Forbidden),
+        (MAYA, "poem", Answer.YES, "", NotFound),
+        (MAYA, "model_card", Answer.NOT_APPLICABLE, " ", InvalidInput),
+        (MAYA, "model_card", Answer.YES, "x" * 5000, InvalidInput),
+    ],
+)
+def test_an_answer_that_is_refused_is_not_kept(
+    store: Store,
+    clock: FakeClock,
+    tmp_path: Path,
+    actor: Actor,
+    item: str,
+    answer: Answer,
+    note: str,
+    error: type[GatehouseError],
+) -> None:
+    world = build_world(store, clock, tmp_path)
+    with pytest.raises(error):
+        world.checklists.answer(actor, "fraud_detector", 1, item, answer, note=note)
+    assert world.checklists.list_answers("fraud_detector", 1) == {}
+
+
+def test_answers_are_evidence(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path)
+    version = add_version(world.registry)
+    world.checklists.answer(MAYA, version.name, version.version, "runbook", Answer.NOT_APPLICABLE, note="batch only")
+    found = ChecklistCollector(world.checklists).collect(subject(world.registry, version))
+    assert len(found.items) == 7
+    assert found.answers == {"runbook": "not_applicable"}
