@@ -91,7 +91,7 @@ class Worker:
             unit.commit()
         if row is None:
             return
-        context = _Context(to_job(row), lambda progress: self._change(context, {"progress": progress}), stop)
+        context = _Context(to_job(row), lambda changes: self._change(context, changes), stop)
         self._running[job_id] = context
         try:
             with structlog.contextvars.bound_contextvars(job=job_id, job_name=row.name):

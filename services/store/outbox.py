@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, insert, select, update
+from sqlalchemy import BigInteger, Column, ColumnElement, Index, Integer, Table, Text, insert, select, update
 
 from services.store.metadata import BigKey, metadata
 from services.store.unit_of_work import UnitOfWork
@@ -66,12 +66,17 @@ def find_message(unit: UnitOfWork, message_id: int) -> MessageRow | None:
     return MessageRow(**row) if row else None
 
 
-def list_due(unit: UnitOfWork, *, now_us: int, limit: int) -> Sequence[MessageRow]:
-    """Return pending messages whose time has come, the longest waiting first."""
+def list_due_urls(unit: UnitOfWork, *, now_us: int) -> Sequence[str]:
+    """Return where messages are to go whose time has come."""
+    return list(unit.connection.scalars(select(outbox_message.c.url).where(*_is_due(now_us)).distinct()))
+
+
+def list_due(unit: UnitOfWork, url: str, *, now_us: int, limit: int) -> Sequence[MessageRow]:
+    """Return messages to one address whose time has come, the longest waiting first."""
     message = outbox_message.c
     query = (
         select(outbox_message)
-        .where(message.state == "pending", message.next_try_us <= now_us)
+        .where(message.url == url, *_is_due(now_us))
         .order_by(message.next_try_us, message.id)
         .limit(limit)
     )
@@ -94,3 +99,7 @@ def update_message(unit: UnitOfWork, row: MessageRow, changes: Mapping[str, Any]
     unchanged = (message.id == row.id, message.state == row.state, message.attempts == row.attempts)
     result = unit.connection.execute(update(outbox_message).where(*unchanged).values(**changes))
     return bool(result.rowcount == 1)
+
+
+def _is_due(now_us: int) -> tuple[ColumnElement[bool], ...]:
+    return outbox_message.c.state == "pending", outbox_message.c.next_try_us <= now_us

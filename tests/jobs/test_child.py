@@ -101,13 +101,12 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path) -> None:
 
 
 def test_types_are_given_where_the_text_had_none_and_never_change_a_value() -> None:
-    from mlflow.types.schema import ColSpec, Schema, TensorSpec
+    from mlflow.types.schema import ColSpec, Schema
 
-    columns: list[ColSpec | TensorSpec] = [
-        ColSpec(kind, name) for kind, name in [("double", "d"), ("integer", "i"), ("datetime", "t"), ("string", "s")]
-    ] + [ColSpec("long", "l"), ColSpec("double", "missing")]
+    kinds = {"d": "double", "i": "integer", "t": "datetime", "s": "string", "l": "long", "missing": "double"}
+    schema = Schema([ColSpec(kind, name) for name, kind in kinds.items()])
     table = pd.DataFrame({"d": [1], "i": [2], "t": ["2026-01-02"], "s": ["x"], "l": [0.5], "extra": [1]})
-    got = cast(table, Schema(columns))
+    got = cast(table, schema)
     assert {name: str(kind) for name, kind in got.dtypes.items()} == {
         "d": "float64",
         "i": "int32",
