@@ -1,0 +1,174 @@
+"""Engines: who runs the SQL of the states. DuckDB is built in; Spark joins by setting (`services.shadow.spark`).
+
+DuckDB runs one thread a relation, in order, so that sums come out the same each time; several relations run at once.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from services.errors import InvalidInput, Unavailable
+from services.shadow.log_files import FilePlan, Holding, first_line
+from services.shadow.relation import column_names, pairs_sql
+from services.shadow.sql import distinct_sql
+
+_MEMORY = "1GiB"
+_HASHED_ROWS = 8_000_000
+
+
+class FilesUnreadable(Exception):
+    """An engine could not read one of the files that it was given."""
+
+
+class Relation(Protocol):
+    """An open relation `pairs`."""
+
+    def query(self, sql: str) -> pa.Table:
+        """Run one text of `services.shadow.sql`.
+
+        Raises:
+            FilesUnreadable: a file turned out to be corrupt.
+        """
+
+    def may_repeat(self, rows: int) -> bool:
+        """Return False only where no request id of these rows is there twice."""
+
+
+class Engine(Protocol):
+    """What makes states out of files.
+
+    Attributes:
+        workers: how many relations may be open at once.
+        batch_rows: how many rows one relation should hold at most, where files allow.
+    """
+
+    name: str
+    workers: int
+    batch_rows: int
+
+    def open(
+        self, plans: Sequence[FilePlan], slices: Sequence[str], *, is_distinct: bool
+    ) -> AbstractContextManager[Relation]:
+        """Open files as one relation, each identity once if `is_distinct`."""
+
+
+class DuckDbEngine:
+    """The embedded engine."""
+
+    name = "duckdb"
+    batch_rows = 2_000_000
+
+    def __init__(self) -> None:
+        self.workers = max(1, min(4, os.cpu_count() or 1))
+
+    @cached_property
+    def _database(self) -> Any:
+        import duckdb
+
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "threads": "1",
+            "memory_limit": _MEMORY,
+            "temp_directory": f"{tempfile.gettempdir()}/gatehouse-duckdb-{os.getpid()}-{id(self)}",
+            "autoinstall_known_extensions": "false",
+            "TimeZone": "UTC",
+            # It trusts the least and greatest value that a Parquet file states of a column, which leave NaN out, and so
+            # takes a test that NaN fails for one that every row passes.
+            "disabled_optimizers": "statistics_propagation",
+        }
+        return duckdb.connect(config=settings)
+
+    @contextmanager
+    def open(self, plans: Sequence[FilePlan], slices: Sequence[str], *, is_distinct: bool) -> Iterator[Relation]:
+        """Open files as one relation, each identity once if `is_distinct`."""
+        with self._database.cursor() as connection:
+            relation = _DuckDbRelation(connection)
+            union = pairs_sql(plans, slices, source=_read_parquet, micros=_epoch_micros)
+            if is_distinct:
+                relation.execute(f"CREATE TEMP VIEW all_pairs AS {union}")
+                relation.execute(f"CREATE TEMP TABLE pairs AS {distinct_sql('all_pairs', column_names(slices))}")
+            else:
+                relation.execute(f"CREATE TEMP VIEW pairs AS {union}")
+            yield relation
+
+
+class _DuckDbRelation:
+    def __init__(self, connection: Any) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str) -> None:
+        with _translated():
+            self._connection.execute(sql)
+
+    def query(self, sql: str) -> pa.Table:
+        with _translated():
+            return self._connection.sql(sql).to_arrow_table()
+
+    def may_repeat(self, rows: int) -> bool:
+        # A hash that is there twice may be chance; one that is there once is proof, and sorting hashes is cheap.
+        parts = -(-rows // _HASHED_ROWS)
+        for part in range(parts):
+            chosen = f" WHERE h % {parts} = {part}" if parts > 1 else ""
+            known = "SELECT HASH(request_id) AS h FROM pairs WHERE request_id IS NOT NULL"
+            found = self.query(f"SELECT h FROM ({known}) AS hashed{chosen}")  # noqa: S608 - constants and numbers
+            hashes = np.sort(found.column("h").to_numpy())
+            if (hashes[1:] == hashes[:-1]).any():
+                return True
+        return False
+
+
+def open_engine(name: str) -> Engine:
+    """Return the engine of a name.
+
+    Raises:
+        InvalidInput: there is none of that name.
+        Unavailable: its libraries are not installed.
+    """
+    if name == DuckDbEngine.name:
+        return DuckDbEngine()
+    if name == "spark":
+        from services.shadow.spark import SparkEngine
+
+        return SparkEngine()
+    raise InvalidInput(f"There is no shadow engine {name!r}.", next_step="Choose duckdb or spark.")
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    import duckdb
+
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise Unavailable(
+            f"Comparing the shadow log needs more than {_MEMORY} of memory ({first_line(error)}).",
+            next_step="Write smaller files, or set GATEHOUSE_SHADOW_ENGINE=spark.",
+        ) from error
+    except duckdb.Error as error:
+        raise FilesUnreadable(first_line(error)) from error
+
+
+def _read_parquet(plans: Sequence[FilePlan]) -> str:
+    paths = ", ".join(_literal(_unglobbed(str(plan.file.path))) for plan in plans)
+    # Folder names are not columns here, and columns stand in each file's own order.
+    return f"READ_PARQUET([{paths}], hive_partitioning = false, union_by_name = true)"
+
+
+def _unglobbed(path: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in path)
+
+
+def _literal(text: str) -> str:
+    escaped = text.replace("'", "''")
+    return f"'{escaped}'"
+
+
+def _epoch_micros(column: str, held: Holding) -> str:
+    return f"EPOCH_NS({column}) // 1000" if held is Holding.NANOSECONDS else f"EPOCH_US({column})"
