@@ -81,7 +81,7 @@ def _is_as_sent(of: Scalar, sent: Any, arrived: Any) -> bool:
     if of is Scalar.BOOLEAN:
         return isinstance(sent, bool | np.bool_)
     if of is Scalar.BINARY:
-        return isinstance(arrived, bytes) and base64.b64encode(arrived).decode() == "".join(sent.split())
+        return isinstance(sent, str) and base64.b64encode(arrived).decode() == "".join(sent.split())
     return _is_number_as_sent(of, sent, arrived) if of in _NUMBERS else isinstance(sent, str)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from services.signatures.series_check import NUMPY_DTYPES, find_series_refusal
+from services.signatures.series_check import NUMPY_DTYPES, cast_series, find_series_refusal
 from services.signatures.values import Scalar
 
 _TRUTH: Mapping[str, bool] = {"true": True, "false": False}
@@ -40,8 +40,15 @@ def cast_column(series: pd.Series[Any], target: Scalar) -> Cast:
     Raises:
         CannotCast: no cast is possible, even one that loses something.
     """
-    if find_series_refusal(series, target) is None:
-        return Cast(series, "")
+    taken, refusal = cast_series(series, target)
+    if refusal is None:
+        # MLflow would make a column of objects one of the type itself; written out, everyone sees what it made.
+        is_written_out = series.dtype == _OBJECT and taken.dtype != _OBJECT
+        return (
+            Cast(taken, f"object written out as {taken.dtype}", _lost_digits(series))
+            if is_written_out
+            else Cast(series, "")
+        )
     plain = _plain(series)
     if find_series_refusal(plain, target) is None:
         return Cast(plain, f"{series.dtype} written out as {plain.dtype}")
@@ -65,9 +72,16 @@ def _plain(series: pd.Series[Any]) -> pd.Series[Any]:
     """Return a column in NumPy's terms: categories written out, objects looked into."""
     if isinstance(series.dtype, pd.CategoricalDtype):
         series = series.astype(series.cat.categories.dtype) if not series.isna().any() else series.astype(object)
-    if series.dtype == _OBJECT:
-        series = series.infer_objects()
-    return series
+    if isinstance(series.dtype, pd.SparseDtype):
+        series = series.astype(series.dtype.subtype)
+    return series.infer_objects() if series.dtype == _OBJECT else series
+
+
+def _lost_digits(series: pd.Series[Any]) -> str:
+    """Return which decimal has more digits than a float64 keeps, if any."""
+    decimals = (value for value in series if isinstance(value, decimal.Decimal) and value.is_finite())
+    longer = [value for value in decimals if decimal.Decimal(repr(float(value))) != value]
+    return f"digits of {longer[0]}{_more(len(longer))}" if longer else ""
 
 
 def _numbers(series: pd.Series[Any]) -> pd.Series[Any]:
@@ -137,9 +151,10 @@ def _to_truth(series: pd.Series[Any]) -> Cast:
     if series.isna().any():
         raise CannotCast(f"{int(series.isna().sum())} values are missing, and bool cannot hold that")
     if series.dtype.kind in "biuf":
-        odd = series[~series.isin((0, 1))]
+        numbers = series.to_numpy(dtype="float64")
+        odd = series[~np.isin(numbers, (0, 1))]
         loses = f"what {odd.iloc[0]} says beyond true{_more(len(odd))}" if len(odd) else ""
-        return Cast(series.astype("float64").ne(0).astype("bool"), "", loses)
+        return Cast(pd.Series(numbers != 0, index=series.index, name=series.name), "", loses)
     truth = series.map(lambda value: _TRUTH.get(value.strip().lower()) if isinstance(value, str) else None)
     if truth.isna().any():
         raise CannotCast(f"{_shown(series[truth.isna()].iloc[0])} is neither true nor false")

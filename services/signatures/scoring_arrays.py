@@ -31,9 +31,11 @@ def _by_column(sent: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def _cast_tensors(inputs: Tensors, sent: Any) -> Arrived:
+    if isinstance(sent, list) and sent and all(isinstance(row, dict) for row in sent):
+        raise RequestRefused("*", "arrays", "a list of mappings")
     if not inputs.is_named:
-        if isinstance(sent, dict):
-            raise RequestRefused("*", inputs.tensors[0], "a mapping")
+        if not _is_list_or_value(sent):
+            raise RequestRefused("*", inputs.tensors[0], type(sent).__name__)
         values, altered = _cast_tensor(inputs.tensors[0].dtype, "0", sent)
         return Arrived(values, altered)
     if isinstance(sent, list) and len(inputs.tensors) == 1:
@@ -50,6 +52,10 @@ def _cast_tensors(inputs: Tensors, sent: Any) -> Arrived:
     if len(lengths) > 1 and not all(isinstance(values, list) for values in sent.values()):
         raise RequestRefused("*", "arrays of one length", "arrays of several lengths")
     return Arrived(arrays, altered)
+
+
+def _is_list_or_value(sent: Any) -> bool:
+    return isinstance(sent, list) or bool(np.isscalar(sent))
 
 
 def _cast_tensor(dtype: str, name: object, sent: Any) -> tuple[np.ndarray[Any, Any], list[Problem]]:
@@ -70,8 +76,8 @@ def _cast_columns(inputs: Columns, sent: Any, *, by_row: bool) -> Arrived:
     types = {column.name: column for column in inputs.columns} if inputs.is_named else {}
     if inputs.is_named and len(types) == 1 and isinstance(sent, list) and not any(isinstance(x, dict) for x in sent):
         sent = {inputs.columns[0].name: sent}
-    if not inputs.is_named and isinstance(sent, dict):
-        raise RequestRefused("*", "a list", "a mapping")
+    if not inputs.is_named and not _is_list_or_value(sent):
+        raise RequestRefused("*", "a list", type(sent).__name__)
     altered: list[Problem] = []
     if isinstance(sent, dict):
         cast = {name: _cast_value(value, name, types.get(name), altered) for name, value in sent.items()}
@@ -101,7 +107,9 @@ def _cast_value(value: Any, name: object, column: Any, altered: list[Problem]) -
         cast = np.array(cells, NUMPY_DTYPES[of])
     except CAST_ERRORS as error:
         raise RequestRefused(name, of, f"a value that cannot be cast ({str(error)[:80]})") from error
-    altered.extend(tell_altered(name, of, cells, cast.tolist() if cast.ndim == 1 and of is not Scalar.DATETIME else []))
+    sent, arrived = np.array(cells, dtype=object).ravel(), cast.ravel().tolist()
+    if len(sent) == len(arrived) and of is not Scalar.DATETIME:
+        altered.extend(tell_altered(name, of, list(sent), arrived))
     return cast if isinstance(value, list) else cast[0]
 
 

@@ -41,6 +41,8 @@ def _cast_table(inputs: Schema, frame: pd.DataFrame) -> Arrived:
     for label, of in _declared_types(inputs, frame):
         sent = frame[label]
         if isinstance(sent, pd.DataFrame):
+            # Columns of one name are cast together; of a table they are refused later on.
+            frame[label] = sent.astype(of) if isinstance(of, np.dtype) else sent
             continue
         cells = list(sent)
         if isinstance(of, np.dtype):

@@ -1,22 +1,24 @@
 """Tests of a signature, as data: what the loaded model must take and what it must refuse (practice 2, "test it").
 
 They are drawn from the signature alone. A child in the sandbox rebuilds each table, calls `predict` and reports;
-nothing here loads a model. What each demands is what our own check says, so no test demands the impossible.
+nothing here loads a model.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pandas as pd
 
-from services.signatures.check import check
-from services.signatures.examples import example_frame
+from services.signatures.examples import column_variants
 from services.signatures.values import AnyType, Column, Columns, Scalar, Signature
 
 MAX_TESTS = 200
+
+_Row = dict[str | int, tuple[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,20 +51,13 @@ class SignatureTest:
 
 
 def list_signature_tests(signature: Signature) -> tuple[SignatureTest, ...]:
-    """Return the tests of a table's signature: a valid example, each required column left out, each plain type wrong.
+    """Return the tests of a table's signature: a valid example, each column left out, each plain type wrong.
 
     Columns of nested or binary types are left out where they are optional; a signature that requires one, or of
     arrays, has no such tests.
     """
     declared = _plain_columns(signature)
-    if declared is None:
-        return ()
-    tests: list[SignatureTest] = []
-    for name, frame in _cases(declared):
-        if len(tests) == MAX_TESTS:
-            break
-        tests.append(_test(name, frame, is_accepted=check(signature, frame).ok))
-    return tuple(tests)
+    return tuple(islice(_tests(declared), MAX_TESTS)) if declared else ()
 
 
 def _plain_columns(signature: Signature) -> Columns | None:
@@ -78,28 +73,32 @@ def _is_plain(column: Column) -> bool:
     return isinstance(column.type, AnyType)
 
 
-def _cases(declared: Columns) -> Iterator[tuple[str, pd.DataFrame]]:
-    valid = example_frame(declared)
-    yield "a valid example", valid
-    for index, column in enumerate(declared.columns):
-        label = index if column.name is None else column.name
-        yield f"without {'' if column.is_required else 'the optional '}{label}", valid.drop(columns=[label])
-    for index, column in enumerate(declared.columns):
+def _tests(declared: Columns) -> Iterator[SignatureTest]:
+    valid: _Row = {
+        index if column.name is None else column.name: _cell(column) for index, column in enumerate(declared.columns)
+    }
+    yield _test("a valid example", valid, is_accepted=True)
+    for label, column in zip(valid, declared.columns, strict=True):
+        without = {other: cell for other, cell in valid.items() if other != label}
+        name = f"without {'' if column.is_required else 'the optional '}{label}"
+        yield _test(name, without, is_accepted=not column.is_required)
+    for label, column in zip(valid, declared.columns, strict=True):
         if isinstance(column.type, Scalar):
-            label = index if column.name is None else column.name
-            wrong = valid.copy()
-            wrong[label] = pd.Series(["text"] if column.type is Scalar.BOOLEAN else [True])
-            yield f"{label} of another type", wrong
+            wrong = ("str", "text") if column.type is Scalar.BOOLEAN else ("bool", True)
+            yield _test(f"{label} of another type", {**valid, label: wrong}, is_accepted=False)
 
 
-def _test(name: str, frame: pd.DataFrame, *, is_accepted: bool) -> SignatureTest:
+def _cell(column: Column) -> tuple[str, Any]:
+    series = next(column_variants(column.type))
+    value = series[0]
+    return str(series.dtype), str(value) if isinstance(value, pd.Timestamp) else getattr(value, "item", lambda: value)()
+
+
+def _test(name: str, row: _Row, *, is_accepted: bool) -> SignatureTest:
     return SignatureTest(
         name=name,
-        columns=tuple(frame.columns),
-        dtypes=tuple(str(dtype) for dtype in frame.dtypes),
-        rows=tuple(
-            tuple(str(cell) if isinstance(cell, pd.Timestamp) else cell for cell in row)
-            for row in frame.itertuples(index=False, name=None)
-        ),
+        columns=tuple(row),
+        dtypes=tuple(dtype for dtype, _ in row.values()),
+        rows=(tuple(value for _, value in row.values()),),
         is_accepted=is_accepted,
     )

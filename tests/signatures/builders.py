@@ -91,6 +91,12 @@ def param(name: str, of: str | Object, default: Any, *, is_list: bool = False) -
     return Param(name=name, type=of if isinstance(of, Object) else Scalar(of), default=default, is_list=is_list)
 
 
+def _reason(inputs: Schema | None, outputs: Schema | None) -> str:
+    if inputs is None:
+        return "The signature does not declare what the model takes."
+    return "" if outputs else "The signature does not declare what the model returns."
+
+
 def reading(
     inputs: Schema | None = None, outputs: Schema | None = None, params: tuple[Param, ...] | None = None
 ) -> SignatureReading:
@@ -100,7 +106,7 @@ def reading(
     return SignatureReading(
         state=state if inputs else SignatureState.NO_INPUTS,
         signature=signature,
-        reason="" if inputs else "The signature does not declare what the model takes.",
+        reason=_reason(inputs, outputs),
         digest=repr(signature),
     )
 

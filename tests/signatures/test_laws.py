@@ -21,7 +21,7 @@ from tests.signatures.builders import frames, mutated, reading, requests, schema
 from tests.signatures.truth import accepts, accepts_json, mlmodel_text
 
 MILD = {Verdict.IDENTICAL, Verdict.COMPATIBLE}
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(max_examples=500, deadline=None, suppress_health_check=list(HealthCheck))
 
 

@@ -1,0 +1,102 @@
+"""What stages demand of signatures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from services.registry.values import Stage
+from services.signatures.reader import read_signature
+from services.signatures.requirements import Answer, ModelType, find_model_type, list_requirements
+from services.signatures.values import Schema, SignatureReading
+from tests.signatures.builders import columns, reading, tensor, unnamed
+
+INPUTS = columns(amount="double")
+WHOLE = dataclasses.replace(reading(INPUTS, tensor("int64", -1)), has_input_example=True)
+ABSENT = read_signature(b"flavors: {}")
+UNREADABLE = read_signature(b"[")
+
+
+def answers(of: SignatureReading, stage: Stage, model_type: ModelType | None) -> dict[str, str]:
+    found = list_requirements(of, stage, model_type)
+    assert all(requirement.message.endswith(".") for requirement in found)
+    assert all(bool(requirement.next_step) == (requirement.answer is not Answer.MET) for requirement in found)
+    return {str(requirement.name): str(requirement.answer) for requirement in found}
+
+
+def test_a_whole_signature_meets_every_demand_of_production() -> None:
+    assert answers(WHOLE, Stage.PRODUCTION, ModelType.ANOMALY_DETECTION) == {
+        "signature_present": "met",
+        "inputs_and_outputs": "met",
+        "output_type": "met",
+        "input_example": "met",
+    }
+
+
+def test_staging_demands_no_example_and_other_stages_nothing() -> None:
+    assert "input_example" not in answers(WHOLE, Stage.STAGING, ModelType.ANOMALY_DETECTION)
+    assert list_requirements(ABSENT, Stage.NONE, None) == ()
+    assert list_requirements(ABSENT, Stage.ARCHIVED, None) == ()
+
+
+def test_no_signature_meets_nothing() -> None:
+    assert answers(ABSENT, Stage.PRODUCTION, ModelType.REGRESSION) == {
+        "signature_present": "unmet",
+        "inputs_and_outputs": "unmet",
+        "output_type": "unknown",
+        "input_example": "unmet",
+    }
+
+
+def test_what_cannot_be_read_is_unknown_and_no_pass() -> None:
+    assert set(answers(UNREADABLE, Stage.PRODUCTION, ModelType.REGRESSION).values()) == {"unknown"}
+
+
+def test_inputs_alone_do_not_suffice() -> None:
+    found = answers(reading(INPUTS), Stage.STAGING, ModelType.REGRESSION)
+    assert found == {"signature_present": "met", "inputs_and_outputs": "unmet", "output_type": "unknown"}
+
+
+def test_a_model_of_unknown_type_is_not_judged_as_met() -> None:
+    assert answers(WHOLE, Stage.STAGING, None)["output_type"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("model_type", "outputs", "answer"),
+    [
+        (ModelType.REGRESSION, unnamed("double"), "met"),
+        (ModelType.REGRESSION, tensor("float64", -1), "met"),
+        (ModelType.REGRESSION, tensor("float32", -1), "met"),
+        (ModelType.REGRESSION, unnamed("long"), "unmet"),
+        (ModelType.BINARY_CLASSIFICATION, unnamed("long"), "met"),
+        (ModelType.BINARY_CLASSIFICATION, unnamed("integer"), "met"),
+        (ModelType.BINARY_CLASSIFICATION, unnamed("double"), "unmet"),
+        (ModelType.MULTICLASS_CLASSIFICATION, tensor("int64", -1), "met"),
+        (ModelType.MULTICLASS_CLASSIFICATION, unnamed("string"), "unmet"),
+        (ModelType.ANOMALY_DETECTION, unnamed("long"), "met"),
+        (ModelType.ANOMALY_DETECTION, unnamed("boolean"), "unmet"),
+        (ModelType.PROBABILITY, tensor("float64", -1, 2), "met"),
+        (ModelType.PROBABILITY, unnamed("long"), "unmet"),
+        (ModelType.PROBABILITY, columns(p="double", label="long"), "unmet"),
+        (ModelType.REGRESSION, tensor("complex64", -1), "unmet"),
+        (ModelType.REGRESSION, unnamed("any"), "unmet"),
+    ],
+)
+def test_outputs_match_the_table_of_model_types(model_type: ModelType, outputs: Schema, answer: str) -> None:
+    assert answers(reading(INPUTS, outputs), Stage.STAGING, model_type)["output_type"] == answer
+
+
+@pytest.mark.parametrize(
+    ("text", "model_type"),
+    [
+        ("regression", ModelType.REGRESSION),
+        (" Multi-Class ", ModelType.MULTICLASS_CLASSIFICATION),
+        ("classifier", ModelType.BINARY_CLASSIFICATION),
+        ("anomaly_detection", ModelType.ANOMALY_DETECTION),
+        ("clustering", None),
+        ("", None),
+    ],
+)
+def test_model_types_are_known_by_several_names(text: str, model_type: ModelType | None) -> None:
+    assert find_model_type(text) is model_type
