@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import quote
 
-from services.errors import InvalidInput, NotFound
+from services.errors import Forbidden, InvalidInput, NotFound
 from services.registry.filters import name_filters, text_filters
 from services.registry.metrics import merge_metrics
 from services.registry.transport import Query, Transport
@@ -26,9 +27,11 @@ from services.registry.wire import (
 Value = TypeVar("Value")
 
 API = "/api/2.0/mlflow"
+DATA_VERSION_PATH = "/api/gatehouse/1/data-version"
 MODELS_PER_PAGE = 1000
 VERSIONS_PER_PAGE = 2500
-NEWEST_PER_PAGE = 100
+# Mostly nothing or little is new, and each version on the page costs the server a millisecond.
+NEWEST_FIRST_PAGE = 25
 IDS_PER_CALL = 500
 EXPERIMENTS_PER_CALL = 500
 # Name order pages flat; the server's default order costs more the further one pages.
@@ -50,8 +53,14 @@ class RestRecords:
         return version
 
     def find_data_version(self) -> str | None:
-        """Return None: MLflow's REST API has no such thing."""
-        return None
+        """Return what a guarded server says; MLflow's own REST API has no such thing."""
+        try:
+            with self.transport.open_file(DATA_VERSION_PATH) as pieces:
+                answer = json.loads(b"".join(pieces))
+        except (NotFound, InvalidInput, Forbidden, ValueError):
+            return None
+        version = answer.get("data_version") if isinstance(answer, dict) else None
+        return version if isinstance(version, str) else None
 
     def list_models(self) -> Iterator[RegisteredModel]:
         """Yield every registered model by name, with tags and aliases."""
@@ -74,9 +83,12 @@ class RestRecords:
 
     def list_newest_versions(self, since: datetime) -> Sequence[ModelVersion]:
         """Return versions whose record changed at or after `since`, newest first."""
-        query: Query = {"max_results": NEWEST_PER_PAGE, "order_by": "last_updated_timestamp DESC"}
+        query: Query = {"max_results": MODELS_PER_PAGE, "order_by": "last_updated_timestamp DESC"}
         newest = []
-        for version in self._pages(f"{API}/model-versions/search", query, "model_versions", read_version):
+        found = self._pages(
+            f"{API}/model-versions/search", query, "model_versions", read_version, first_page=NEWEST_FIRST_PAGE
+        )
+        for version in found:
             if version.updated_at < since:
                 break
             newest.append(version)
@@ -174,10 +186,13 @@ class RestRecords:
         )
         return list(found)
 
-    def _pages(self, path: str, query: Query, key: str, read: Callable[[Json], Value]) -> Iterator[Value]:
+    def _pages(
+        self, path: str, query: Query, key: str, read: Callable[[Json], Value], *, first_page: int | None = None
+    ) -> Iterator[Value]:
         token = ""
+        asked = query if first_page is None else {**query, "max_results": first_page}
         while True:
-            answer = self.transport.call("GET", path, query={**query, "page_token": token} if token else query)
+            answer = self.transport.call("GET", path, query=asked)
             yield from self._read_list(read, answer, key)
             following = answer.get("next_page_token") or ""
             if not following:
@@ -185,6 +200,7 @@ class RestRecords:
             if following == token:
                 raise self.transport.corrupt("the same page again")
             token = following
+            asked = {**query, "page_token": token}
 
     def _read(self, read: Callable[[Json], Value], answer: Json, key: str) -> Value:
         try:
