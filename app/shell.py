@@ -28,13 +28,12 @@ st.html(_STYLE)
 st.logo(str(_STATIC / "wordmark.svg"), size="large", icon_image=str(_STATIC / "mark.svg"))
 
 actor, why_not = find_actor()
+# Every address is known while nobody is signed in too, so that signing in leads to the page that was asked for.
+page = st.navigation(pages(), position="hidden" if actor is None else "sidebar")
 if actor is None:
-    st.navigation(
-        [st.Page(lambda: sign_in_page(why_not), title="Sign in", url_path="sign-in")], position="hidden"
-    ).run()
+    sign_in_page(why_not)
     st.stop()
 
-page = st.navigation(pages())
 sidebar(actor)
 show_flash()
 banners()
