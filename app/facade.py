@@ -18,17 +18,11 @@ from services.documents.checklist import CHECKLIST_KIND
 from services.documents.vocabulary import VOCABULARY_KIND
 from services.errors import InvalidInput
 from services.gates import GATE_POLICY, Gates
-from services.gates.checklists import ChecklistCollector, Checklists
-from services.gates.collectors.probing import ProbeCollector
-from services.gates.collectors.prometheus import PrometheusCollector
-from services.gates.collectors.records import FilesCollector, MetricsCollector, SignaturesCollector
-from services.gates.collectors.sources import RunFiles
-from services.gates.collectors.story import StoryCollector
+from services.gates.checklists import Checklists
 from services.gates.evidence import Collector
 from services.identity import Actor, Identity, system_actor
 from services.identity.auditing import Auditing
 from services.jobs.jobs import Jobs
-from services.jobs.model_runner import ModelRunner
 from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
 from services.lineage.registering import Registrations
@@ -210,7 +204,7 @@ class Gatehouse:
             self.audit,
             self.identity,
             self.documents,
-            self._collectors(),
+            self.list_collectors(),
             clock=self.clock,
         )
 
@@ -242,24 +236,15 @@ class Gatehouse:
         """Pins, going back, files for serving platforms."""
         return Deployments(self.pins, self.changes, self.home / "pins.yaml")
 
-    def _collectors(self) -> list[Collector]:
-        # Brings in scipy, which costs a second that no command but gates and promotions has to pay.
-        from services.gates.collectors.measured_files import (
-            PredictionsCollector,
-            SlicesCollector,
-            result_file_collectors,
-        )
+    def list_collectors(self, *, evidence: Path | None = None, data: Path | None = None) -> list[Collector]:
+        """Return what gathers the evidence of gates; the arguments are those of `standard_collectors`."""
+        # Brings in pandas, which no command but gates and promotions has to pay for.
+        from services.gates.collectors.standard import standard_collectors
 
-        files = RunFiles(self.registry)
-        return [
-            MetricsCollector(self.registry),
-            SignaturesCollector(self.registry),
-            FilesCollector(self.registry),
-            StoryCollector(self.registry),
-            SlicesCollector(files),
-            PredictionsCollector(files),
-            *result_file_collectors(files),
-            ProbeCollector(self.registry, ModelRunner()),
-            PrometheusCollector(self.settings.prometheus_url),
-            ChecklistCollector(self.checklists),
-        ]
+        return standard_collectors(
+            self.registry,
+            self.checklists,
+            prometheus_url=self.settings.prometheus_url,
+            evidence=evidence,
+            data=data,
+        )

@@ -7,11 +7,16 @@ from pathlib import Path
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from services.clock import to_text
 from services.errors import InvalidInput
 from services.promotions import parse_stage
 from services.registry.references import parse_reference, resolve_reference
+from services.untrusted.yaml_reader import MAX_BYTES
 
-MAX_POLICY_BYTES = 256 * 1024
+MAX_READ_BYTES = 64 * 1024 * 1024
+
+_file = click.Path(dir_okay=False, path_type=Path)
+_folder = click.Path(file_okay=False, exists=True, path_type=Path)
 
 
 @click.group("gates")
@@ -23,9 +28,20 @@ def gates_command() -> None:
 @click.argument("ref")
 @click.option("--to", "stage", required=True, help="staging or production.")
 @click.option("--champion", help="What REF is compared with; the version in production unless given.")
-@click.option("--policy", type=click.Path(dir_okay=False, path_type=Path), help="A gate policy to judge by instead.")
+@click.option("--policy", type=_file, help="A gate policy to judge by instead.")
+@click.option("--evidence", type=_folder, help="A folder of result files that goes before those of the run.")
+@click.option("--data", type=_file, help="What the sandbox measures on; the model's input example unless given.")
 @json_option
-def run(ref: str, stage: str, champion: str | None, policy: Path | None, *, as_json: bool) -> int:
+def run(
+    ref: str,
+    stage: str,
+    champion: str | None,
+    policy: Path | None,
+    evidence: Path | None,
+    data: Path | None,
+    *,
+    as_json: bool,
+) -> int:
     """Run the gates of a stage on REF; exit code 0 when they pass."""
     gatehouse, actor = current_gatehouse(), current_actor()
     reference, wanted = parse_reference(ref), parse_stage(stage)
@@ -36,6 +52,8 @@ def run(ref: str, stage: str, champion: str | None, policy: Path | None, *, as_j
         actor=actor,
         champion=None if champion is None else resolve_reference(gatehouse.registry, parse_reference(champion)),
         policy_text=text,
+        collectors=gatehouse.list_collectors(evidence=evidence, data=data) if evidence or data else None,
+        evidence_from=" ".join(str(path) for path in (evidence, data) if path is not None),
     )
     rows = [
         (
@@ -49,21 +67,59 @@ def run(ref: str, stage: str, champion: str | None, policy: Path | None, *, as_j
     return answer(report.to_json(), as_json=as_json, lines=lines, is_yes=report.is_passed)
 
 
+@gates_command.command("waive")
+@click.argument("ref")
+@click.argument("gate")
+@click.option("--to", "stage", required=True, help="The stage whose gate it is.")
+@click.option("--days", type=float, required=True, help="For how long; the gate policy limits it.")
+@click.option("--reason", required=True, help="Why, in a sentence; it is shown on every review.")
+@json_option
+def waive(ref: str, gate: str, stage: str, days: float, reason: str, *, as_json: bool) -> int:
+    """Lift GATE for REF for a time: it is still run and shown, and no longer decides."""
+    gatehouse, actor = current_gatehouse(), current_actor()
+    version = resolve_reference(gatehouse.registry, parse_reference(ref))
+    waiver = gatehouse.gates.waive(actor, version, parse_stage(stage), gate, reason=reason, days=days)
+    document = {
+        "id": waiver.id,
+        "model": waiver.model,
+        "version": waiver.version,
+        "to": waiver.stage.value.lower(),
+        "gate": waiver.gate,
+        "granted_by": waiver.granted_by,
+        "expires": to_text(waiver.expires_at),
+    }
+    lines = [f"{waiver.gate} is waived for {version.reference} to {waiver.stage} until {document['expires']}."]
+    return answer(document, as_json=as_json, lines=lines)
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return what a document file holds; of one that is far too large, as much as shows that.
+
+    Raises:
+        InvalidInput: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_READ_BYTES)
+    except FileNotFoundError as error:
+        raise InvalidInput(f"There is no file {path}.", next_step="Check the path.") from error
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read.", next_step="Check the file and its permissions.") from error
+
+
 def read_text(path: Path) -> str:
     """Return the text of a document file.
 
     Raises:
         InvalidInput: it cannot be read, is too large, or is no text.
     """
+    content = read_bytes(path)
+    if len(content) > MAX_BYTES:
+        raise InvalidInput(
+            f"{path} is larger than the {MAX_BYTES} bytes that are read.",
+            next_step="A document is a page or two of YAML.",
+        )
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_POLICY_BYTES + 1)
-        if len(content) > MAX_POLICY_BYTES:
-            raise InvalidInput(
-                f"{path} is larger than {MAX_POLICY_BYTES} bytes.", next_step="A document is a page or two of YAML."
-            )
         return content.decode("utf-8")
-    except FileNotFoundError as error:
-        raise InvalidInput(f"There is no file {path}.", next_step="Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{path} cannot be read as UTF-8 text.", next_step="Check the file.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is no UTF-8 text.", next_step="Save it as UTF-8.") from error

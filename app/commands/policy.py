@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from app.commands.changes import change_json
-from app.commands.gates import MAX_POLICY_BYTES, read_text
+from app.commands.gates import read_bytes, read_text
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
 from app.facade import DOCUMENT_KINDS
 from services.clock import to_text
-from services.documents import DEFAULT_NAME, DocumentKind, Problem, unified_diff, validate
+from services.documents import DEFAULT_NAME, DocumentKind, Problem, compare_texts, parse, unified_diff, validate
 from services.documents.activation import propose
 from services.errors import InvalidInput
-from services.policies.deciding import Decider
-from services.policies.decisions import to_json
 from services.policies.document import DECISION_POLICY
-from services.policies.reading import find_column_problems, read_policy, read_revision
-from services.policies.traffic import simulate
-from services.signatures.data_files import load_data_file
+from services.policies.policy import Policy
+from services.policies.reading import find_column_problems, find_notes, read_policy, read_revision
 
 _KINDS = {kind.name: kind for kind in DOCUMENT_KINDS}
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -34,10 +32,15 @@ def policy_command() -> None:
 
 @policy_command.command("list")
 @_kind
+@click.option("--after", help="Only after this KIND/NAME: the next page.")
+@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
 @json_option
-def list_documents(kind: str | None, *, as_json: bool) -> int:
+def list_documents(kind: str | None, after: str | None, limit: int, *, as_json: bool) -> int:
     """List documents and what is in force."""
-    found = current_gatehouse().documents.list_documents(kind=kind)
+    last_kind, _, last_name = (after or "").partition("/")
+    found = current_gatehouse().documents.list_documents(
+        kind=kind, after=(last_kind, last_name) if after else None, limit=limit
+    )
     documents = [
         {
             "kind": each.kind,
@@ -48,9 +51,9 @@ def list_documents(kind: str | None, *, as_json: bool) -> int:
         for each in found
     ]
     rows = [(each["kind"], each["name"], each["in_force"], each["last_revision"]) for each in documents]
-    return answer(
-        {"documents": documents}, as_json=as_json, lines=table(("KIND", "NAME", "IN FORCE", "LAST REVISION"), rows)
-    )
+    following = f"{found[-1].kind}/{found[-1].name}" if len(found) == limit else None
+    document = {"documents": documents, "next": following}
+    return answer(document, as_json=as_json, lines=table(("KIND", "NAME", "IN FORCE", "LAST REVISION"), rows))
 
 
 @policy_command.command("show")
@@ -82,10 +85,18 @@ def show(name: str, kind: str, revision: int | None, *, as_json: bool) -> int:
 @json_option
 def validate_file(file: Path, kind: str | None, *, as_json: bool) -> int:
     """Name every problem of a document, with its line."""
-    problems = _find_problems(file, kind)
-    document = {"ok": not problems, "problems": [_problem_json(problem) for problem in problems]}
-    lines = [f"{file}:{problem.line}: {problem.path}: {problem.message}" for problem in problems]
-    return answer(document, as_json=as_json, lines=lines or [f"{file} is valid."], is_yes=not problems)
+    raw = read_bytes(file)
+    found = _kind_of(raw, kind)
+    problems = validate(found, raw)
+    notes = find_notes(raw.decode()) if found is DECISION_POLICY and not problems else []
+    document = {
+        "ok": not problems,
+        "problems": [_problem_json(problem) for problem in problems],
+        "notes": [_problem_json(note) for note in notes],
+    }
+    lines = [f"{file}:{problem.line}: {problem.path}: {problem.message}" for problem in (*problems, *notes)]
+    closing = f"{file} is valid." if not problems else f"{file} is not valid."
+    return answer(document, as_json=as_json, lines=[*lines, closing], is_yes=not problems)
 
 
 @policy_command.command("diff")
@@ -96,13 +107,16 @@ def validate_file(file: Path, kind: str | None, *, as_json: bool) -> int:
 def diff(file: Path, name: str | None, kind: str | None, *, as_json: bool) -> int:
     """Compare a document with the revision in force."""
     text = read_text(file)
-    found = _kind_of(text, kind)
+    found = _kind_of(text.encode(), kind)
     name = name or _name_of(text, found)
     current = current_gatehouse().documents.find_in_force(found.name, name)
     told = unified_diff(
         "" if current is None else current.text, text, old_name=f"{found.name}/{name} in force", new_name=str(file)
     )
-    return answer({"diff": told, "same": not told}, as_json=as_json, lines=told.splitlines())
+    compared = compare_texts("" if current is None else current.text, text)
+    values = [{"path": each.path, "from": each.old, "to": each.new} for each in compared.values]
+    document = {"same": not told, "values": values, "diff": told}
+    return answer(document, as_json=as_json, lines=told.splitlines() or ["They are the same."])
 
 
 @policy_command.command("propose")
@@ -117,7 +131,7 @@ def propose_file(
 ) -> int:
     """Put a document forward; somebody else approves it, and then it is in force."""
     gatehouse, text = current_gatehouse(), read_text(file)
-    found = _kind_of(text, kind)
+    found = _kind_of(text.encode(), kind)
     name = name or _name_of(text, found)
     base = gatehouse.documents.find_head(found.name, name) if base is None else base
     change = propose(
@@ -138,43 +152,48 @@ def approve(change_id: int, reason: str, *, as_json: bool) -> int:
 
 @policy_command.command("decide")
 @click.argument("name")
-@click.option("--policy", "policy_file", type=_file, required=True, help="The decision policy.")
+@click.option("--policy", "policy_file", type=_file, help="The decision policy; the one in force unless given.")
 @click.option("--data", type=_file, required=True, help="The model's inputs and a column `score`.")
 @json_option
-def decide(name: str, policy_file: Path, data: Path, *, as_json: bool) -> int:
-    """Decide on every row of a data file."""
-    text = read_text(policy_file)
-    policy = read_policy(text, name)
-    frame = load_data_file(data).frame
-    if frame is None:
-        raise InvalidInput("The data is a request, not a table.", next_step="Give a CSV, Parquet or JSON table.")
+def decide(name: str, policy_file: Path | None, data: Path, *, as_json: bool) -> int:
+    """Decide on every row of a data file. Blocks are counted within the file, not with those of serving."""
+    from services.policies.deciding import Decider
+    from services.policies.decisions import to_json
+    from services.policies.guardrails import MemoryOfBatch
+
+    text, policy = _read_policy(name, policy_file)
+    frame = _read_frame(data, policy.text_columns)
     problems = find_column_problems(text, name, [str(column) for column in frame.columns])
     if problems:
-        first = problems[0]
+        first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise InvalidInput(
-            f"{policy_file}, line {first.line}, {first.path}: {first.message}.",
+            f"{policy_file or policy.revision}, line {first.line}, {first.path}{more}: {first.message.rstrip('?')}.",
             next_step="Add the column to the data, or correct the policy.",
         )
-    batch = Decider(policy).decide_frame(frame)
+    batch = Decider(policy).decide_frame(frame, memory=MemoryOfBatch())
     decisions = [dict(to_json(decision)) for decision in batch]
     rows = [(each["action"], f"{each['probability']:.4g}", ", ".join(each["reasons"])) for each in decisions]
     lines = [*table(("ACTION", "SCORE", "REASONS"), rows), *batch.notes]
-    return answer({"decisions": decisions, "notes": list(batch.notes)}, as_json=as_json, lines=lines)
+    document = {"decisions": decisions, "notes": list(batch.notes), "policy_digest": policy.digest}
+    return answer(document, as_json=as_json, lines=lines)
 
 
 @policy_command.command("simulate")
 @click.argument("name")
 @click.option("--with", "draft_file", type=_file, required=True, help="The draft.")
-@click.option("--log", type=_path, required=True, help="Recorded traffic: a paired log or a Parquet file.")
+@click.option("--log", type=_path, help="A paired log or a data file; what serving has logged unless given.")
 @click.option("--against", type=_file, help="A policy file to compare with instead of the one in force.")
 @json_option
-def simulate_file(name: str, draft_file: Path, log: Path, against: Path | None, *, as_json: bool) -> int:
+def simulate_file(name: str, draft_file: Path, log: Path | None, against: Path | None, *, as_json: bool) -> int:
     """Show which recorded decisions would flip under a draft."""
-    if against is None:
-        in_force = read_revision(current_gatehouse().documents.get_in_force(DECISION_POLICY.name, name))
-    else:
-        in_force = read_policy(read_text(against), name)
-    found = simulate(in_force, read_policy(read_text(draft_file), name), log)
+    from services.policies.traffic import simulate
+
+    _, in_force = _read_policy(name, against)
+    _, draft = _read_policy(name, draft_file)
+    log = current_gatehouse().home / "shadow" / name if log is None else log
+    is_table = log.is_file() and log.suffix.lower() != ".parquet"
+    traffic = _read_frame(log, in_force.text_columns | draft.text_columns) if is_table else log
+    found = simulate(in_force, draft, traffic)
     rows = [(action, both.in_force, both.draft) for action, both in found.volume.items()]
     flips = found.flips
     lines = [
@@ -185,36 +204,43 @@ def simulate_file(name: str, draft_file: Path, log: Path, against: Path | None, 
     return answer(found.to_json(), as_json=as_json, lines=lines)
 
 
-def _find_problems(file: Path, kind: str | None) -> list[Problem]:
-    try:
-        size = file.stat().st_size
-    except OSError:
-        size = 0
-    if size > MAX_POLICY_BYTES:
-        message = f"the document has {size} bytes; {MAX_POLICY_BYTES} are read"
-        return [Problem(line=1, path="", message=message)]
+def _read_policy(name: str, file: Path | None) -> tuple[str, Policy]:
+    if file is None:
+        revision = current_gatehouse().documents.get_in_force(DECISION_POLICY.name, name)
+        return revision.text, read_revision(revision)
     text = read_text(file)
-    return validate(_kind_of(text, kind), text)
+    return text, read_policy(text, name)
 
 
-def _kind_of(text: str, name: str | None) -> DocumentKind[object]:
+def _read_frame(file: Path, text_columns: frozenset[str]) -> Any:
+    from services.signatures.data_files import load_data_file
+
+    frame = load_data_file(file, text_columns=text_columns).frame
+    if frame is None:
+        raise InvalidInput("The data is a request, not a table.", next_step="Give a CSV, Parquet or JSON table.")
+    return frame
+
+
+def _kind_of(raw: bytes, name: str | None) -> DocumentKind[Any]:
     if name is not None:
         return _KINDS[name]
     # Only the first level is looked at, line by line: the document itself may be anything yet.
-    for line in text.splitlines():
-        if line.startswith("kind:"):
-            said = line.partition(":")[2].partition("#")[0].strip().strip("'\"")
+    for line in raw.splitlines():
+        if line.startswith(b"kind:"):
+            said = line.partition(b":")[2].partition(b"#")[0].decode(errors="replace").strip().strip("'\"")
             return _KINDS.get(said, DECISION_POLICY)
     return DECISION_POLICY
 
 
-def _name_of(text: str, kind: DocumentKind[object]) -> str:
+def _name_of(text: str, kind: DocumentKind[Any]) -> str:
     if not kind.is_by_model:
         return DEFAULT_NAME
-    models = [line.partition(":")[0] for line in text.splitlines() if line[:1].isalpha() and ":" in line]
+    models = list(parse(kind, text).value)
     if len(models) != 1:
-        raise InvalidInput("The document does not say its model in one name.", next_step="Give it with --name.")
-    return models[0]
+        raise InvalidInput(
+            f"The document holds the policies of {', '.join(models)}.", next_step="Propose one file a model."
+        )
+    return str(models[0])
 
 
 def _problem_json(problem: Problem) -> dict[str, object]:

@@ -118,6 +118,7 @@ class Gates(GateHistory):
         champion: ModelVersion | None = None,
         policy_text: str | None = None,
         collectors: Sequence[Collector] | None = None,
+        evidence_from: str = "",
     ) -> GateReport:
         """Judge a version for a stage, and keep the report.
 
@@ -125,6 +126,7 @@ class Gates(GateHistory):
             champion: what it is compared with; the version that the production alias points at unless given.
             policy_text: a policy to judge by instead of the one in force, as CI does with its own file.
             collectors: instead of those of this installation.
+            evidence_from: where those gather from, when it is the caller's own word; the report is bound to it.
 
         Raises:
             Forbidden: the actor may not run gates.
@@ -142,6 +144,8 @@ class Gates(GateHistory):
         )
         results = judge_gates(subject.gates, evidence)
         bound, lost = self._bind(version, champion)
+        if evidence_from:
+            bound = {**bound, "evidence_from": evidence_from}
         standing = self.waivers.list_waivers(model=version.name, version=version.version, stage=stage)
         return self._keep(subject, policy, apply_waivers([*lost, *results], standing), bound, actor)
 

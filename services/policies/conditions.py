@@ -161,3 +161,10 @@ def walk(
             yield from walk(each, (*location, key, index))
     else:
         yield location, condition
+
+
+def members(condition: EqualityComparison | MembershipComparison) -> tuple[Any, ...]:
+    """Return the values that a comparison looks for, all of one type."""
+    if isinstance(condition, EqualityComparison):
+        return (condition.value,)
+    return tuple(condition.value or ())

@@ -18,6 +18,7 @@ from services.policies.conditions import (
     Not,
     NumberComparison,
     PresenceComparison,
+    members,
 )
 
 Mask = np.ndarray[Any, np.dtype[np.bool_]]
@@ -69,7 +70,7 @@ class FrameTest:
         return holds, holds if missing is None else holds | missing
 
     def _look_up(self, condition: EqualityComparison | MembershipComparison) -> tuple[Mask, Mask]:
-        column, values = condition.column, rows.members(condition)
+        column, values = condition.column, members(condition)
         wanted = condition.operator in {"equals", "in"}
         if values and isinstance(values[0], int | float) and not isinstance(values[0], bool):
             numbers, missing = self._numbers_of(column)

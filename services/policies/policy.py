@@ -7,7 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from services.documents.kind import Location
-from services.policies.conditions import Condition
+from services.policies.conditions import (
+    Condition,
+    EqualityComparison,
+    MembershipComparison,
+    members,
+    walk,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +92,15 @@ class Policy:
     def columns(self) -> frozenset[str]:
         """Every column that a rule reads."""
         return frozenset(column for rule in self.rules for column in rule.places)
+
+    @property
+    def text_columns(self) -> frozenset[str]:
+        """The columns that hold text: those that a rule compares with text, and the customer's."""
+        found = {self.guardrail.customer_column} if self.guardrail is not None else set()
+        for rule in self.rules:
+            for _, comparison in walk(rule.condition):
+                if isinstance(comparison, EqualityComparison | MembershipComparison) and all(
+                    isinstance(value, str) for value in members(comparison)
+                ):
+                    found.add(comparison.column)
+        return frozenset(found)

@@ -21,6 +21,7 @@ from services.policies.conditions import (
     Not,
     NumberComparison,
     PresenceComparison,
+    members,
 )
 
 Row = Mapping[str, Any]
@@ -134,13 +135,6 @@ def _value_test(condition: EqualityComparison | MembershipComparison) -> RowTest
         return _TRUE if (convert(column, value) in values) is wanted else _FALSE
 
     return test
-
-
-def members(condition: EqualityComparison | MembershipComparison) -> tuple[Any, ...]:
-    """Return the values that a comparison looks for, all of one type."""
-    if isinstance(condition, EqualityComparison):
-        return (condition.value,)
-    return tuple(condition.value or ())
 
 
 def _converter(example: Any) -> Callable[[str, Any], Any]:

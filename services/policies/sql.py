@@ -18,8 +18,8 @@ from services.policies.conditions import (
     Not,
     NumberComparison,
     PresenceComparison,
+    members,
 )
-from services.policies.rows import members
 
 _OPERATORS = {"above": ">", "at_least": ">=", "below": "<", "at_most": "<="}
 _FLOATING = ("FLOAT", "DOUBLE")

@@ -40,9 +40,9 @@ class RunFiles:
 
 
 class FolderFiles:
-    """A folder on this machine; what it lacks is looked for elsewhere."""
+    """A folder on this machine; what it lacks is looked for elsewhere, if anywhere."""
 
-    def __init__(self, folder: Path, otherwise: FileSource) -> None:
+    def __init__(self, folder: Path, otherwise: FileSource | None = None) -> None:
         self._folder = folder
         self._otherwise = otherwise
 
@@ -51,7 +51,7 @@ class FolderFiles:
             with open_under(self._folder, name) as opened:
                 content = opened.read(MAX_BYTES + 1)
         except (NotFound, FileNotFoundError):
-            return self._otherwise.find(subject, name)
+            return None if self._otherwise is None else self._otherwise.find(subject, name)
         if len(content) > MAX_BYTES:
             raise InvalidInput(
                 f"{name!r} is larger than the {MAX_BYTES} bytes that are read.", next_step="Give a smaller sample."
