@@ -26,6 +26,7 @@ Report = Callable[[int | None, str], None]
 Row = tuple[Any, ...]
 """The columns of an event in the order of `EventRow`, as stored: nothing about their types is sure."""
 
+_read_json = json.JSONDecoder().raw_decode  # without the guess at an encoding that takes as long as the rest
 _POSITION = {column.name: position for position, column in enumerate(fields(EventRow))}
 
 
@@ -95,7 +96,7 @@ class Scan:
         seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, stored = row
         try:
             found = sha256(b"\x00" + leaf).digest()
-            said = json.loads(leaf)
+            said, _ = _read_json(str(leaf, "utf-8"), 0)
             is_same = (
                 said["seq"] == seq
                 and said["event_id"] == event_id
@@ -127,13 +128,15 @@ class Scan:
         times = [row[_POSITION["ts_us"]] for row in rows]
         times = [moment if isinstance(moment, int) else 0 for moment in times]
         self.spans.append((chunk, min(times), max(times)))
-        days = [moment // DAY_US for moment in times]
-        self.tallies.update(("all", "", day) for day in days)
-        for name in TALLIED:
-            values = [row[_POSITION[name]] for row in rows]
-            self.tallies.update(
-                (name, value, day) for value, day in zip(values, days, strict=True) if value is not None
-            )
+        by_day: dict[int, list[Row]] = {}
+        for row, moment in zip(rows, times, strict=True):
+            by_day.setdefault(moment // DAY_US, []).append(row)
+        for day, dated in by_day.items():
+            self.tallies["all", "", day] += len(dated)
+            for name in TALLIED:
+                for value, events in Counter(row[_POSITION[name]] for row in dated).items():
+                    if value is not None:
+                        self.tallies[name, value, day] += events
 
     def _meet_promises(self, first: int, hashes: list[bytes]) -> None:
         met = [size for size in self._promises if size <= first + len(hashes)]

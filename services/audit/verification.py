@@ -7,7 +7,7 @@ first of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from services.audit.checkpoints import Checkpoints
@@ -18,7 +18,7 @@ from services.audit.scan import Scan
 from services.audit.sealing import to_rows
 from services.errors import Unverified
 from services.store import UnitOfWork, audit_log
-from services.store.audit_log import CHUNK_EVENTS
+from services.store.audit_log import CHUNK_EVENTS, TallyRow
 
 MAX_PROBLEMS = 20
 _MAX_LEVEL = 63
@@ -163,9 +163,13 @@ def _check_kept(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
     for chunk, _, _ in _differences(audit_log.list_spans(unit), scan.spans):
         first = chunk * CHUNK_EVENTS
         report(first, f"The times that were kept of events {first} to {first + CHUNK_EVENTS - 1} are not theirs.")
-    kept = [astuple(row) for row in audit_log.list_tallies(unit)]
-    for field, value, _, _ in _differences(kept, [astuple(row) for row in to_rows(scan.tallies)]):
+    kept, counted = ({_to_tuple(row) for row in rows} for rows in (audit_log.list_tallies(unit), to_rows(scan.tallies)))
+    for field, value, _, _ in _differences(kept, counted):
         report(None, f"The number of events that was kept for {field} {value!r} is not theirs.")
+
+
+def _to_tuple(row: TallyRow) -> tuple[Hashable, ...]:
+    return row.field, row.value, row.day, row.events
 
 
 def _differences(kept: Iterable[tuple[Hashable, ...]], computed: Iterable[tuple[Hashable, ...]]) -> list[Any]:

@@ -76,7 +76,6 @@ GUARDS: dict[str, dict[str, tuple[str, ...]]] = {
             *_sqlite_append_only(
                 "audit_event",
                 "NEW.seq IS NOT (SELECT size FROM audit_head WHERE id = 1)"
-                " OR EXISTS (SELECT 1 FROM audit_event WHERE seq = NEW.seq)"
                 " OR EXISTS (SELECT 1 FROM audit_event WHERE event_id = NEW.event_id)",
             ),
             _SQLITE_SEARCH,

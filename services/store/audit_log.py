@@ -8,7 +8,7 @@ rather than what a column type makes of it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
@@ -242,7 +242,7 @@ def insert_span(unit: UnitOfWork, chunk: int, low_us: int, high_us: int) -> None
 
 def add_tallies(unit: UnitOfWork, rows: Iterable[TallyRow]) -> None:
     """Add to the counts; writers that come together add in the same order."""
-    _run_many(unit, _COUNT, sorted(astuple(row) for row in rows))
+    _run_many(unit, _COUNT, sorted((row.field, row.value, row.day, row.events) for row in rows))
 
 
 def find_event(unit: UnitOfWork, event_id: str) -> EventRow | None:
