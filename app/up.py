@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import fcntl
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -151,23 +152,27 @@ def check_port(port: int, what: str) -> None:
 
 
 def mlflow_program(settings: Settings) -> tuple[Program, dict[str, str]]:
-    """Return an MLflow server on loopback, and the settings that reach it."""
+    """Return an MLflow server on loopback behind the guard, and the settings that reach it."""
     port = settings.port + 1
     check_port(port, "MLflow server")
     folder = settings.home / "mlflow"
     folder.mkdir(parents=True, exist_ok=True)
     url = f"http://{LOOPBACK}:{port}"
+    token = _service_token(settings.home)
     command = [
         *(sys.executable, "-m", "mlflow", "server", "--host", LOOPBACK, "--port", str(port), "--workers", "1"),
         *("--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}"),
         *("--artifacts-destination", str(folder / "artifacts")),
+        *("--app-name", "gatehouse"),
     ]
     environ = {
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_TRACKING_TOKEN": token,
     }
     reach = {
         "MLFLOW_TRACKING_URI": url,
+        "MLFLOW_TRACKING_TOKEN": token,
         "GATEHOUSE_REGISTRY_DATABASE_URL": f"sqlite:///{folder / 'mlflow.db'}",
     }
     is_healthy = lambda: answers(f"{url}/health")  # noqa: E731 - a closure over the address
@@ -204,6 +209,16 @@ def answers(url: str) -> bool:
             return bool(response.status == 200)  # noqa: PLR2004
     except OSError:
         return False
+
+
+def _service_token(home: Path) -> str:
+    path = home / "keys" / "mlflow-service-token"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(secrets.token_urlsafe(32))
+    return path.read_text()
 
 
 def _die_with_parent() -> None:

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from threading import Event
 
 import click
+from pydantic import SecretStr
 
 from app import up
 from app.commands.output import answer, current_gatehouse, json_option, table
@@ -98,8 +99,15 @@ def build_demo(gatehouse: Gatehouse) -> bool:
 
 
 def _reaching(settings: Settings, reach: dict[str, str]) -> Settings:
-    names = {"MLFLOW_TRACKING_URI": "tracking_uri", "GATEHOUSE_REGISTRY_DATABASE_URL": "registry_database_url"}
-    return settings.model_copy(update={names[name]: value for name, value in reach.items()})
+    if not reach:
+        return settings
+    return settings.model_copy(
+        update={
+            "tracking_uri": reach["MLFLOW_TRACKING_URI"],
+            "tracking_token": SecretStr(reach["MLFLOW_TRACKING_TOKEN"]),
+            "registry_database_url": reach["GATEHOUSE_REGISTRY_DATABASE_URL"],
+        }
+    )
 
 
 def _tell(line: str) -> None:

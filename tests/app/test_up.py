@@ -136,3 +136,11 @@ def test_no_process_outlives_it_however_it_ends(tmp_path: Path, number: signal.S
         # Nobody is left to end a grandchild that ignores what its parent was told.
         os.kill(grandchild, signal.SIGKILL)
     assert eventually(lambda: not is_alive(grandchild))
+
+
+def test_the_service_token_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
+    settings = load_settings({}, home=tmp_path, port=free_port())
+    _, first = up.mlflow_program(settings)
+    _, second = up.mlflow_program(settings)
+    assert first["MLFLOW_TRACKING_TOKEN"] == second["MLFLOW_TRACKING_TOKEN"]
+    assert (tmp_path / "keys" / "mlflow-service-token").stat().st_mode & 0o077 == 0
