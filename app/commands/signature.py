@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import pandas as pd
 
 from app.commands.output import answer, current_gatehouse, json_option, table
 from services.errors import InvalidInput, NotFound
 from services.registry.references import parse_reference, resolve_reference
-from services.signatures.check import CheckResult, check
 from services.signatures.compare import compare
-from services.signatures.conform import conform, text_columns
-from services.signatures.data_files import load_data_file, write_data_file
 from services.signatures.explain import find_explanation
 from services.signatures.reader import read_reference_path, read_signature
-from services.signatures.scoring import check_request
-from services.signatures.values import Signature, SignatureReading, params_json, schema_json
-from services.signatures.verdicts import Direction
+from services.signatures.values import Signature, SignatureReading, Tensors, params_json, schema_json
+from services.signatures.verdicts import Comparison, Direction, Verdict, finite
+from services.untrusted.escape import as_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from services.signatures.check import CheckResult
 
 MAX_MLMODEL_BYTES = 16 * 1024 * 1024
+MAX_EXAMPLE_SHOWN = 400
 _file = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -41,7 +44,7 @@ def show(ref: str, *, as_json: bool) -> int:
     sides = {
         "inputs": schema_json(signature.inputs) if signature else None,
         "outputs": schema_json(signature.outputs) if signature else None,
-        "params": params_json(signature.params) if signature else None,
+        "params": finite(params_json(signature.params)) if signature else None,
     }
     document = {
         "state": reading.state.value,
@@ -50,13 +53,9 @@ def show(ref: str, *, as_json: bool) -> int:
         "has_input_example": reading.has_input_example,
         "mlflow_version": reading.mlflow_version,
     }
-    rows = [
-        (side, each.get("name"), each["type"], "" if each.get("required", True) else "optional")
-        for side, fields in sides.items()
-        for each in fields or ()
-    ]
+    rows = _declared(signature) if signature else []
     told = table(("SIDE", "NAME", "TYPE", ""), rows) if rows else []
-    lines = [*([reading.reason] if reading.reason else []), *told]
+    lines = [*([as_line(reading.reason)] if reading.reason else []), *told]
     return answer(document, as_json=as_json, lines=lines, is_yes=signature is not None)
 
 
@@ -68,19 +67,30 @@ def show(ref: str, *, as_json: bool) -> int:
 )
 @json_option
 def diff(old: str, new: str, direction: str, *, as_json: bool) -> int:
-    """Say what changes for callers from OLD to NEW; exit code 1 when it breaks them or cannot be judged."""
-    comparison = compare(read_reference(old), read_reference(new), Direction(direction))
+    """Say what changes for callers from OLD to NEW.
+
+    Exit code 0 for identical, compatible and risky; 1 for breaking and unknown, by what DataFrame callers meet.
+    """
+    before, after = read_reference(old), read_reference(new)
+    comparison = compare(before, after, Direction(direction))
+    examples = _counter_examples(comparison, before, after)
     rows = [
         (change.side, change.path, change.kind, change.effect, change.json_effect, change.judged.frame.reason)
         for change in comparison.changes
     ]
     lines = [
         f"DataFrame callers: {comparison.verdict}; JSON callers: {comparison.json_verdict}",
-        *([comparison.reason] if comparison.reason else []),
+        *([as_line(comparison.reason)] if comparison.reason else []),
         *(table(("SIDE", "PATH", "CHANGE", "DATAFRAME", "JSON", "WHY"), rows) if rows else []),
+        *(
+            as_line(f"Perhaps renamed: {guess.before} to {guess.after} (a guess, {guess.likelihood:.0%} likely)")
+            for guess in comparison.renames
+        ),
         *comparison.notes,
+        *(f"{name}: {as_line(_shortened(example))}" for name, example in examples.items() if example),
     ]
-    return answer(comparison.to_json(), as_json=as_json, lines=lines, is_yes=comparison.verdict.is_pass)
+    document = {**comparison.to_json(), **examples}
+    return answer(document, as_json=as_json, lines=lines, is_yes=comparison.verdict.is_pass)
 
 
 @signature_command.command("check")
@@ -88,13 +98,21 @@ def diff(old: str, new: str, direction: str, *, as_json: bool) -> int:
 @click.option("--data", "path", type=_file, required=True, help="CSV, Parquet or JSON.")
 @json_option
 def check_data(ref: str, path: Path, *, as_json: bool) -> int:
-    """Say whether REF takes the data: exactly what MLflow's own enforcement does with it."""
+    """Say whether REF takes the data: exactly what MLflow's own enforcement does with it.
+
+    A table is read as pandas reads it, as callers of `predict` do. A JSON file in one of the scoring server's request
+    forms is judged as that server treats it, and what arrives altered is told.
+    """
+    from services.signatures.check import check
+    from services.signatures.data_files import load_data_file
+    from services.signatures.scoring import check_request
+
     signature = _signature(ref)
-    data = load_data_file(path, text_columns=text_columns(signature))
+    data = load_data_file(path)
     result = (
         check_request(signature, data.request) if data.request is not None else check(signature, _frame(data.frame))
     )
-    return _answer_check(result, {"ok": result.ok}, as_json=as_json)
+    return _answer_check(result, as_json=as_json)
 
 
 @signature_command.command("conform")
@@ -107,7 +125,13 @@ def check_data(ref: str, path: Path, *, as_json: bool) -> int:
 def conform_data(
     ref: str, path: Path, out: Path, allow: tuple[str, ...], defaults: tuple[str, ...], *, as_json: bool
 ) -> int:
-    """Write the data as REF declares it, listing every change; nothing is coerced in silence."""
+    """Write the data as REF declares it, listing every change; nothing is coerced in silence.
+
+    Only Parquet keeps every type: a CSV file is read back with 64-bit numbers.
+    """
+    from services.signatures.conform import conform, text_columns
+    from services.signatures.data_files import load_data_file, write_data_file
+
     reading = read_reference(ref)
     signature = _signature(ref, reading)
     frame = _frame(load_data_file(path, text_columns=text_columns(signature)).frame)
@@ -116,8 +140,11 @@ def conform_data(
     if conformed.frame is not None:
         write_data_file(conformed.frame, out)
     lines = [
-        *(f"{each.column}: {each.what}" for each in conformed.adjustments),
-        *(f"{each.column}: expected {each.expected}, found {each.found}. {each.fix}" for each in conformed.problems),
+        *(as_line(f"{each.column}: {each.what}{_lost(each.lost)}") for each in conformed.adjustments),
+        *(
+            as_line(f"{each.column}: expected {each.expected}, found {each.found}. {each.fix}")
+            for each in conformed.problems
+        ),
         f"written to {out}" if conformed.ok else "Nothing was written.",
     ]
     return answer(conformed.to_json(), as_json=as_json, lines=lines, is_yes=conformed.ok)
@@ -134,7 +161,7 @@ def explain(text: str, *, as_json: bool) -> int:
         raise NotFound(
             "The catalogue does not know this message.", next_step="Paste the line that begins with the error's name."
         )
-    lines = [found.cause, found.remedy, "", *found.lines.splitlines()]
+    lines = [as_line(found.cause), found.remedy, "", *map(as_line, found.lines.splitlines())]
     return answer(found.to_json(), as_json=as_json, lines=lines)
 
 
@@ -171,11 +198,55 @@ def _default(text: str) -> tuple[str, Any]:
     return name, value
 
 
-def _answer_check(result: CheckResult, document: dict[str, Any], *, as_json: bool) -> int:
-    document["problems"] = [problem.to_json() for problem in result.problems]
+def _lost(lost: str) -> str:
+    return f", losing {lost}" if lost else ""
+
+
+def _declared(signature: Signature) -> list[tuple[str, object, str, str]]:
+    rows: list[tuple[str, object, str, str]] = []
+    for side, schema in (("inputs", signature.inputs), ("outputs", signature.outputs)):
+        if isinstance(schema, Tensors):
+            rows.extend((side, tensor.name, str(tensor), "") for tensor in schema.tensors)
+        elif schema is not None:
+            rows.extend(
+                (side, column.name, str(column.type), "" if column.is_required else "optional")
+                for column in schema.columns
+            )
+    rows.extend(
+        ("params", param.name, str(param), f"default {json.dumps(param.default, ensure_ascii=False)}")
+        for param in signature.params or ()
+    )
+    return rows
+
+
+def _counter_examples(comparison: Comparison, old: SignatureReading, new: SignatureReading) -> dict[str, Any]:
+    """Return what a caller may send to the one model and not to the other, where a verdict is breaking."""
+    ways = {Direction.BACKWARD: [(old, new)], Direction.FORWARD: [(new, old)], Direction.FULL: [(old, new), (new, old)]}
+    examples: dict[str, Any] = {"counter_example": None, "json_counter_example": None}
+    for sender, taker in ways[comparison.direction]:
+        if sender.signature is None or taker.signature is None:
+            continue
+        if comparison.verdict is Verdict.BREAKING and examples["counter_example"] is None:
+            from services.signatures.counter_examples import find_counter_example
+
+            found = find_counter_example(sender.signature, taker.signature)
+            examples["counter_example"] = found.to_json() if found else None
+        if comparison.json_verdict is Verdict.BREAKING and examples["json_counter_example"] is None:
+            from services.signatures.json_counter_examples import find_json_counter_example
+
+            examples["json_counter_example"] = find_json_counter_example(sender.signature, taker.signature)
+    return examples
+
+
+def _shortened(example: dict[str, Any]) -> str:
+    text = json.dumps(example, ensure_ascii=False)
+    return text if len(text) <= MAX_EXAMPLE_SHOWN else f"{text[:MAX_EXAMPLE_SHOWN]}…"
+
+
+def _answer_check(result: CheckResult, *, as_json: bool) -> int:
     rows = [(each.column, each.kind, each.expected, each.found, each.fix) for each in result.problems]
     lines = [
         "MLflow takes this data." if result.ok else "MLflow refuses this data.",
         *(table(("COLUMN", "PROBLEM", "EXPECTED", "FOUND", "WHAT TO DO"), rows) if rows else []),
     ]
-    return answer(document, as_json=as_json, lines=lines, is_yes=result.ok)
+    return answer(result.to_json(), as_json=as_json, lines=lines, is_yes=result.ok)
