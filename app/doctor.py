@@ -10,10 +10,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import SecretStr
 
 from app.facade import Gatehouse
-from app.up import answers
 from services.errors import GatehouseError, Unavailable, Unreachable
 from services.settings import Settings
 
@@ -102,9 +102,11 @@ def _connect(url: str) -> str:
 
 
 def _get(url: str) -> str:
-    if answers(url):
-        return "answers"
-    raise Unreachable(f"{url} does not answer.", next_step="Check PROMETHEUS_URL and the server.")
+    try:
+        httpx.get(url, timeout=3).raise_for_status()
+    except httpx.HTTPError as error:
+        raise Unreachable(f"{url} does not answer.", next_step="Check PROMETHEUS_URL and the server.") from error
+    return "answers"
 
 
 def _find_sandbox() -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -49,7 +50,11 @@ def show_integrity() -> None:
 def verify() -> None:
     """Verify every event, telling how far it is."""
     bar = st.progress(0.0, "Verifying …")
-    found = auditing.verify(actor, lambda done, total: bar.progress(done / max(total, 1), f"{done:,} of {total:,}"))
+
+    def tell(done: int, total: int) -> None:
+        bar.progress(done / max(total, 1), f"{done:,} of {total:,}")
+
+    found = auditing.verify(actor, tell)
     bar.empty()
     if found.is_verified:
         st.success(
@@ -186,7 +191,7 @@ with st.container(horizontal=True, gap="small"):
         for form, words in (("jsonl", "Export (verifiable)"), ("csv", "Export what is shown (CSV)")):
             st.download_button(
                 words,
-                data=lambda form=form: export_bytes(form),
+                data=partial(export_bytes, form),
                 file_name=f"gatehouse-audit-{stamp}.{form}",
                 on_click="ignore",
                 icon=":material/download:",

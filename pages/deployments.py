@@ -7,7 +7,6 @@ import streamlit as st
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
 from services.deployments import PinSet
-from services.errors import GatehouseError
 from services.identity.actors import Permission
 
 gatehouse = get_gatehouse()
@@ -62,7 +61,8 @@ def show_history(model: str) -> None:
     """Draw what was pinned when."""
     pager = ui.Pager("history", size=15, reset_on=model)
     history = pins.list_history(model, before_id=pager.after, limit=pager.size)
-    changes = {each.id: each for each in map(find_change, history) if each}
+    ids = [each.change_id for each in history if each.change_id is not None]
+    changes = {change.id: change for change in gatehouse.changes.list_changes(ids=ids, limit=pager.size)}
     rows = [
         {
             "version": each.current,
@@ -88,16 +88,9 @@ def show_history(model: str) -> None:
     pager.draw(shown=len(rows), next_after=history[-1].id if len(history) == pager.size else None, noun="move")
 
 
-def find_change(pinned: PinSet) -> object:
-    """Return the change that pinned it, if the record has one."""
-    try:
-        return gatehouse.changes.get(pinned.change_id) if pinned.change_id is not None else None
-    except GatehouseError:
-        return None
-
-
 ui.page_header("Deployments")
-found = pins.list_pins()
+pager = ui.Pager("pins", size=15)
+found = pins.list_pins(after=pager.after, limit=pager.size)
 if not found:
     ui.empty_state(
         "Nothing is in production yet",
@@ -129,13 +122,14 @@ picked = ui.data_table(
         ui.Column(name="since", label="Since", kind=ui.Kind.WHEN),
         ui.Column(name="actor", label="Executed by"),
     ],
-    key="pins",
+    key="pins_table",
     alt="Pins of every model",
-    max_rows=15,
 )
+pager.draw(shown=len(found), next_after=names[-1] if len(found) == pager.size else None, noun="model")
 if picked.opened is not None:
     asked = st.query_params["model"] = names[picked.opened]
-if asked in found:
-    show_model(found[asked])
+pinned = pins.find(asked) if asked else None
+if pinned is not None:
+    show_model(pinned)
 else:
     st.markdown(":gray[Choose a model to see its history and the ways back.]")

@@ -11,7 +11,7 @@ import streamlit as st
 from app import ui
 from app.ui.session import get_gatehouse
 from pages.parts.signatures import read_indexed, show_comparison, tone_of
-from services.errors import GatehouseError, InvalidInput
+from services.errors import InvalidInput
 from services.signatures.check import check
 from services.signatures.conform import text_columns
 from services.signatures.data_files import load_data_file
@@ -134,14 +134,12 @@ st.download_button(
     icon=":material/download:",
 )
 matrix, own_file, message = st.tabs(["All versions", "Try my file", "Explain an error"], on_change="rerun", key="tab")
-for tab, draw in (
-    (matrix, lambda: show_matrix(model, versions, direction)),
-    (own_file, lambda: try_file(model, new)),
-    (message, explain),
-):
-    if tab.open:
-        with tab:
-            try:
-                draw()
-            except GatehouseError as error:
-                ui.show_error(error)
+if matrix.open:
+    with matrix, ui.guarded():
+        show_matrix(model, versions, direction)
+if own_file.open:
+    with own_file, ui.guarded():
+        try_file(model, new)
+if message.open:
+    with message, ui.guarded():
+        explain()

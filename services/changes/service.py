@@ -68,6 +68,7 @@ class Changes:
         kinds: Sequence[str] | None = None,
         model: str | None = None,
         requester: str | None = None,
+        ids: Sequence[int] | None = None,
         before_id: int | None = None,
         limit: int = 50,
     ) -> Sequence[Change]:
@@ -79,6 +80,7 @@ class Changes:
                 kinds=kinds,
                 model=model,
                 requester=requester,
+                ids=ids,
                 before_id=before_id,
                 limit=limit,
             )

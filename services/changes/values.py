@@ -71,7 +71,8 @@ class Proof:
         bound: facts that are read live again before each approval and at execution; a difference voids approvals.
         findings: what was measured, as recorded; covered by the digest, not measured again.
         blocker: why the change cannot go on, or empty.
-        barred: who may not approve, and what they did, such as `made this version`; the requester is barred in any case.
+        barred: who may not approve, and what they did, such as `made this version`; the requester
+            is barred in any case.
     """
 
     bound: Mapping[str, Any]

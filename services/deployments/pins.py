@@ -86,10 +86,18 @@ class Pins:
             )
         return found
 
-    def list_pins(self, *, model: str | None = None, at: datetime | None = None) -> Mapping[str, PinSet]:
-        """Return the pins by model, as they were at a moment."""
+    def list_pins(
+        self,
+        *,
+        model: str | None = None,
+        at: datetime | None = None,
+        after: str | None = None,
+        limit: int | None = None,
+    ) -> Mapping[str, PinSet]:
+        """Return the pins by model, as they were at a moment; the next page begins after the last model."""
         with self._store.read() as unit:
-            found = rows.list_pins(unit, at_us=None if at is None else to_micros(at), model=model)
+            at_us = None if at is None else to_micros(at)
+            found = rows.list_pins(unit, at_us=at_us, model=model, after=after, limit=limit)
         return {row["model"]: _to_pins(row) for row in found}
 
     def list_history(self, model: str, *, before_id: int | None = None, limit: int = 50) -> Sequence[PinSet]:

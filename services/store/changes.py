@@ -96,6 +96,7 @@ def list_changes(
     kinds: Sequence[str] | None = None,
     model: str | None = None,
     requester: str | None = None,
+    ids: Sequence[int] | None = None,
     before_id: int | None = None,
     limit: int = 50,
 ) -> Sequence[Mapping[str, Any]]:
@@ -109,6 +110,8 @@ def list_changes(
         query = query.where(CHANGES.c.model == model)
     if requester is not None:
         query = query.where(CHANGES.c.requester == requester)
+    if ids is not None:
+        query = query.where(CHANGES.c.id.in_(ids))
     if before_id is not None:
         query = query.where(CHANGES.c.id < before_id)
     return [dict(row) for row in unit.connection.execute(query).mappings()]

@@ -37,15 +37,24 @@ def find_pins(unit: UnitOfWork, model: str) -> Mapping[str, Any] | None:
     return dict(row) if row else None
 
 
-def list_pins(unit: UnitOfWork, *, at_us: int | None = None, model: str | None = None) -> Sequence[Mapping[str, Any]]:
-    """Return the pins of every model (or of one) as they were at a moment, by model."""
+def list_pins(
+    unit: UnitOfWork,
+    *,
+    at_us: int | None = None,
+    model: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> Sequence[Mapping[str, Any]]:
+    """Return the pins of every model (or of one) as they were at a moment, by model, above `after`."""
     newest = select(func.max(PINS.c.id)).group_by(PINS.c.model)
     if at_us is not None:
         newest = newest.where(PINS.c.since_us <= at_us)
     query = select(PINS).where(PINS.c.id.in_(newest)).order_by(PINS.c.model)
     if model is not None:
         query = query.where(PINS.c.model == model)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    if after is not None:
+        query = query.where(PINS.c.model > after)
+    return [dict(row) for row in unit.connection.execute(query.limit(limit)).mappings()]
 
 
 def list_pin_history(
