@@ -58,6 +58,11 @@ class Gatehouse:
 
     # Record and people
 
+    @property
+    def shadow_logs(self) -> Path:
+        """Where paired logs are written, a folder a model."""
+        return self.home / "shadow"
+
     @cached_property
     def store(self) -> Store:
         """The governance store, brought up to date."""
@@ -239,12 +244,14 @@ class Gatehouse:
     def list_collectors(self, *, evidence: Path | None = None, data: Path | None = None) -> list[Collector]:
         """Return what gathers the evidence of gates; the arguments are those of `standard_collectors`."""
         # Brings in pandas, which no command but gates and promotions has to pay for.
+        from services.gates.collectors.shadow import ShadowCollector
         from services.gates.collectors.standard import standard_collectors
 
         return standard_collectors(
             self.registry,
             self.checklists,
             prometheus_url=self.settings.prometheus_url,
+            shadow=ShadowCollector(self.shadow_logs, home=self.home, engine=self.settings.shadow_engine),
             evidence=evidence,
             data=data,
         )

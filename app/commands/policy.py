@@ -190,7 +190,7 @@ def simulate_file(name: str, draft_file: Path, log: Path | None, against: Path |
 
     _, in_force = _read_policy(name, against)
     _, draft = _read_policy(name, draft_file)
-    log = current_gatehouse().home / "shadow" / name if log is None else log
+    log = current_gatehouse().shadow_logs / name if log is None else log
     is_table = log.is_file() and log.suffix.lower() != ".parquet"
     traffic = _read_frame(log, in_force.text_columns | draft.text_columns) if is_table else log
     found = simulate(in_force, draft, traffic)

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from services.errors import InvalidInput
+from services.errors import InvalidInput, NotFound
 from services.gates.collectors.measured_files import (
     MetricsFileCollector,
     PredictionsCollector,
@@ -13,9 +13,20 @@ from services.gates.collectors.measured_files import (
     result_file_collectors,
 )
 from services.gates.collectors.records import FilesCollector, MetricsCollector, SignaturesCollector
+from services.gates.collectors.shadow import ShadowCollector
 from services.gates.collectors.sources import FolderFiles, RunFiles
 from services.gates.collectors.story import StoryCollector
-from services.gates.evidence import Absent, AbTest, Arm, Predictions, RequestLog, ServiceLevel, Slices, Subject
+from services.gates.evidence import (
+    Absent,
+    AbTest,
+    Arm,
+    Predictions,
+    RequestLog,
+    ServiceLevel,
+    ShadowRecord,
+    Slices,
+    Subject,
+)
 from services.registry.fake import FakeRegistry
 from services.signatures.values import SignatureState
 from tests.gates.builders import add_version, gate, subject, table_bytes
@@ -224,3 +235,59 @@ def test_a_version_without_a_run_has_no_files_of_one() -> None:
     files = FilesCollector(registry).collect(orphan)
     assert not isinstance(files, Absent)
     assert files.run == frozenset()
+
+
+def write_log(folder: Path, *, days: int, disagree: int = 0, fail: int = 0, candidate: int = 2) -> None:
+    """Write a paired log of a hundred pairs a day."""
+    for day in range(1, days + 1):
+        rows = range(100)
+        decisions = [None if row < fail else "block" if row >= 100 - disagree else "allow" for row in rows]
+        table = pd.DataFrame(
+            {
+                "request_id": [f"{day}-{row}" for row in rows],
+                "ts": pd.Timestamp(f"2026-02-{day:02d}T12:00:00", tz="UTC"),
+                "champion_version": 1,
+                "candidate_version": candidate,
+                "champion_score": 0.5,
+                "candidate_score": [None if row < fail else 0.5 for row in rows],
+                "champion_decision": "allow",
+                "candidate_decision": [
+                    None if row < fail else "block" if row >= 100 - disagree else "allow" for row in rows
+                ],
+                "champion_latency_ms": 1.0,
+                "candidate_latency_ms": 1.0,
+                "champion_error": None,
+                "candidate_error": ["ValueError" if row < fail else None for row in rows],
+                "label": None,
+            }
+        ).astype({"champion_error": "str", "candidate_error": "str", "label": "str", "candidate_score": "float64"})
+        place = folder / f"dt=2026-02-{day:02d}"
+        place.mkdir(parents=True)
+        table.to_parquet(place / "part-0.parquet")
+
+
+def test_the_shadow_comparison_is_read_from_the_log_of_both_versions(tmp_path: Path) -> None:
+    write_log(tmp_path / "shadow" / "fraud_detector", days=3, disagree=5, fail=10)
+    registry = FakeRegistry()
+    champion = add_version(registry)
+    both = subject(registry, add_version(registry), champion=champion)
+    collector = ShadowCollector(tmp_path / "shadow", home=tmp_path, engine="duckdb")
+    found = collector.collect(both)
+    assert isinstance(found, ShadowRecord)
+    assert (found.days, found.pairs) == (3, 270)
+    assert found.agreement == pytest.approx(255 / 270)
+    assert found.agreement_low < found.agreement < found.agreement_high
+    assert found.candidate_error_rate == pytest.approx(0.1)
+
+
+def test_a_log_of_other_versions_or_of_none_is_no_evidence(tmp_path: Path) -> None:
+    registry = FakeRegistry()
+    champion = add_version(registry)
+    candidate = add_version(registry)
+    collector = ShadowCollector(tmp_path / "shadow", home=tmp_path, engine="duckdb")
+    with pytest.raises(NotFound):
+        collector.collect(subject(registry, candidate, champion=champion))
+    assert isinstance(collector.collect(subject(registry, candidate)), Absent)
+    write_log(tmp_path / "shadow" / "fraud_detector", days=1, candidate=9)
+    other = collector.collect(subject(registry, candidate, champion=champion))
+    assert other == Absent(reason="The log has no pairs of version 2 beside version 1.")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from services.gates.checklists import ChecklistCollector, Checklists
@@ -15,6 +14,7 @@ from services.gates.collectors.measured_files import (
 from services.gates.collectors.probing import ProbeCollector
 from services.gates.collectors.prometheus import PrometheusCollector
 from services.gates.collectors.records import FilesCollector, MetricsCollector, SignaturesCollector
+from services.gates.collectors.shadow import ShadowCollector
 from services.gates.collectors.sources import FileSource, FolderFiles, RunFiles
 from services.gates.collectors.story import StoryCollector
 from services.gates.evidence import Collector
@@ -27,16 +27,15 @@ def standard_collectors(
     checklists: Checklists,
     *,
     prometheus_url: str,
+    shadow: ShadowCollector,
     evidence: Path | None = None,
     data: Path | None = None,
-    more: Sequence[Collector] = (),
 ) -> list[Collector]:
     """Return the collectors.
 
     Args:
         evidence: a folder of result files that goes before the artifacts of the version's run, as CI fills it.
         data: a file that the sandbox measures on; the model's own input example unless given.
-        more: further collectors, such as that of the shadow comparison.
     """
     run, logged = RunFiles(registry), MetricsCollector(registry)
     files: FileSource = run if evidence is None else FolderFiles(evidence, run)
@@ -50,6 +49,6 @@ def standard_collectors(
         *result_file_collectors(files),
         ProbeCollector(registry, ModelRunner(), data=data),
         PrometheusCollector(prometheus_url),
+        shadow,
         ChecklistCollector(checklists),
-        *more,
     ]
