@@ -251,9 +251,7 @@ def write_log(folder: Path, *, days: int, disagree: int = 0, fail: int = 0, cand
                 "champion_score": 0.5,
                 "candidate_score": [None if row < fail else 0.5 for row in rows],
                 "champion_decision": "allow",
-                "candidate_decision": [
-                    None if row < fail else "block" if row >= 100 - disagree else "allow" for row in rows
-                ],
+                "candidate_decision": decisions,
                 "champion_latency_ms": 1.0,
                 "candidate_latency_ms": 1.0,
                 "champion_error": None,
