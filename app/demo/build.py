@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from app.demo.workshop import Product, Progress, Recipe, Workshop
+from app.demo.workshop import Progress, Workshop
 
 if TYPE_CHECKING:
-    from app.demo.workshop import Material
     from app.facade import Gatehouse
 
 _MARKER = "demo/built.json"
@@ -34,35 +32,38 @@ def build(gatehouse: Gatehouse, *, progress: Progress) -> bool:
         return False
     gatehouse.registry.ping()
     _point_mlflow_at(gatehouse)
-    _make_models(gatehouse, progress)
+    _make(gatehouse, progress)
+    gatehouse.sync.run()
     marker.parent.mkdir(parents=True, exist_ok=True)
     marker.write_text(json.dumps(built) + "\n", encoding="utf-8")
     return True
 
 
-def _make_models(gatehouse: Gatehouse, progress: Progress) -> None:
+def _make(gatehouse: Gatehouse, progress: Progress) -> None:
+    """Make models and history, the latter beside the models that it is not about: its gates mostly wait."""
     # scikit-learn costs a second to import, and a demo that is built already needs none of it.
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    from app.demo import fraud, junk_drawer, materials, others, products
+    from app.demo import history
+    from app.demo.chronicle import Chronicle
+    from app.demo.shelf import FORECASTS, FRAUD, OTHERS
 
-    shelf: Sequence[tuple[Product, Callable[[Path], Material], Sequence[Recipe]]] = (
-        (products.FRAUD, materials.make_transactions, fraud.RECIPES),
-        (products.CHURN, materials.make_subscribers, others.CHURN),
-        (products.DEMAND, materials.make_sales, others.DEMAND),
-        (products.ANOMALIES, materials.make_cells, others.ANOMALIES),
-        (products.DIGITS, materials.make_digits, others.DIGITS),
-        (products.RANKER, materials.make_searches, others.RANKER),
-        (products.DIABETES, materials.make_patients, others.DIABETES),
-    )
-    workshop = Workshop(gatehouse.registry, progress)
+    workshop, chronicle = Workshop(gatehouse.registry, progress), Chronicle(gatehouse, progress)
+    chronicle.admit()
+    history.write_rules(chronicle)
     # On two cores, threads of one small model wait for each other longer than they work.
-    with threadpool_limits(1):
-        for product, make_material, recipes in shelf:
-            workshop.open(product)
-            workshop.make(product, make_material(gatehouse.home), recipes)
-        for leftover in junk_drawer.LEFTOVERS:
-            workshop.leave(leftover)
+    with threadpool_limits(1), ThreadPoolExecutor(1) as beside:
+        workshop.fill(FRAUD, gatehouse.home)
+        governed = [beside.submit(history.govern_fraud, chronicle)]
+        for place in FORECASTS:
+            workshop.fill(place, gatehouse.home)
+        governed.append(beside.submit(history.govern_forecasts, chronicle))
+        for place in OTHERS:
+            workshop.fill(place, gatehouse.home)
+        workshop.leave_behind()
+        for each in governed:
+            each.result()
+    history.govern_others(chronicle)
 
 
 def _point_mlflow_at(gatehouse: Gatehouse) -> None:

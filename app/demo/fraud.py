@@ -56,7 +56,7 @@ def _encoded_baseline() -> Pipeline:
 
 
 def _forest() -> Pipeline:
-    model = RandomForestClassifier(60, max_depth=10, min_samples_leaf=10, random_state=0)
+    model = RandomForestClassifier(30, max_depth=9, min_samples_leaf=10, random_state=0)
     return make_pipeline(_ordinal("country"), model)
 
 

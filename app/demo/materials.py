@@ -68,8 +68,8 @@ def make_subscribers(home: Path) -> Material:
         train_label=train[subscribers.LABEL],
         test=test[features],
         test_label=test[subscribers.LABEL],
-        slices=["plan"],
-        fairness_by="plan",
+        slices=test[["plan", "region"]],
+        fairness_by="region",
         path=path,
         digest=digest,
     )

@@ -77,7 +77,7 @@ CHURN = (
     _recipe(
         "ravi",
         "Random forest on the same columns",
-        lambda: _plans(RandomForestClassifier(40, min_samples_leaf=15, random_state=0)),
+        lambda: _plans(RandomForestClassifier(25, min_samples_leaf=20, random_state=0)),
         parents=(1,),
         reason="To see whether the columns hold interactions.",
         improvements="A higher auc than version 1, if they do.",
@@ -140,8 +140,8 @@ ANOMALIES = (
     ),
     _recipe(
         "lena",
-        "A hundred trees, and eight in a hundred called unusual",
-        lambda: IsolationForest(n_estimators=100, max_samples=200, contamination=0.08, random_state=0),
+        "Eighty trees, and eight in a hundred called unusual",
+        lambda: IsolationForest(n_estimators=80, max_samples=200, contamination=0.08, random_state=0),
         parents=(1,),
         reason="The laboratory can look at eight samples in a hundred.",
         improvements="Fewer benign samples called unusual.",
@@ -160,7 +160,7 @@ DIGITS = (
     _recipe(
         "ravi",
         "Random forest of the pixels",
-        lambda: RandomForestClassifier(60, random_state=0),
+        lambda: RandomForestClassifier(40, random_state=0),
         parents=(1,),
         reason="Strokes are not linear in the pixels.",
         improvements="A higher accuracy than version 1.",

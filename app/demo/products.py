@@ -29,7 +29,7 @@ FRAUD = Product(
     task=Task.CLASSIFICATION,
     tags={
         "team": "fraud",
-        "owner": "@meera",
+        "owner": "@maya",
         "risk": "tier1",
         "pii": "false",
         "compliance": "pci_dss",
@@ -42,7 +42,7 @@ FRAUD = Product(
         out_of_scope="Transfers between accounts, and decisions about customers rather than payments.",
         limitations="Merchants that the training data has not seen count as average. Trained on generated payments.",
         ethics="Countries are a feature: the share of payments called fraud is compared between them at every release.",
-        contact="@meera",
+        contact="@maya",
     ),
 )
 CHURN = Product(
@@ -55,7 +55,7 @@ CHURN = Product(
         intended_use="Once a night over all subscribers.",
         out_of_scope="Prices and offers for single persons.",
         limitations=_DRAWN,
-        ethics="The plan is a feature, and stands for income in part.",
+        ethics="The plan is a feature, and stands for income in part. Regions are compared at every release.",
         contact="@lena",
     ),
 )

@@ -17,6 +17,7 @@ import pandas as pd
 
 FEATURES = ("tenure_days", "total_spend", "days_since_last_login", "plan", "support_tickets")
 LABEL = "has_left"
+REGIONS = ("north", "south", "east", "west")
 PLANS = {"free": 0.4, "basic": 0.4, "family": 0.2}
 
 _LONGEST_ABSENCE_DAYS = 120
@@ -27,7 +28,7 @@ def draw_subscribers(rows: int, *, seed: int) -> pd.DataFrame:
     """Draw subscribers.
 
     Columns: `tenure_days` int64, `total_spend` float64, `days_since_last_login` int64, `plan` str,
-    `support_tickets` int64, `has_left` int64.
+    `support_tickets` int64, `region` str (which decides nothing), `has_left` int64.
     """
     draw = np.random.default_rng(seed)
     plan = draw.choice(list(PLANS), rows, p=list(PLANS.values()))
@@ -40,6 +41,7 @@ def draw_subscribers(rows: int, *, seed: int) -> pd.DataFrame:
             "days_since_last_login": draw.exponential(18, rows).astype("int64"),
             "plan": plan,
             "support_tickets": draw.poisson(0.8, rows),
+            "region": draw.choice(REGIONS, rows),
         }
     )
     x = _restlessness(table) + draw.normal(0, 0.5, rows)

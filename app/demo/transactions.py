@@ -22,6 +22,7 @@ LABEL = "is_fraud"
 COUNTRIES = {"US": 0.44, "UK": 0.16, "DE": 0.15, "IN": 0.12, "BR": 0.07, "NG": 0.03, "PK": 0.03}
 
 _WORLD_SEED = 20260301
+_MONDAY = pd.Timestamp("2026-01-05", tz="UTC")
 _CUSTOMERS = 1500
 _MERCHANTS = 240
 _NIGHT_ENDS = 6
@@ -33,25 +34,32 @@ _NEW_DEVICE_DAYS = 7
 def draw_transactions(rows: int, *, seed: int) -> pd.DataFrame:
     """Draw payments.
 
-    Columns: `customer_id` str, `amount` float64, `merchant_id` int64, `country` str, `hour` int64, `day_of_week` int64
-    (0 is Monday), `device_age_days` float64 (missing at a guest check-out), `is_fraud` int64.
+    Columns: `ts` datetime64[us, UTC] in the week from 5 January 2026, `customer_id` str, `amount` float64,
+    `merchant_id` int64, `merchant_age_days` int64, `country` str, `hour` int64 and `day_of_week` int64 (0 is Monday)
+    of `ts`, `device_age_days` float64 (missing at a guest check-out), `is_fraud` int64. Rows are in the order of `ts`.
     """
     world = np.random.default_rng(_WORLD_SEED)
     names = list(COUNTRIES)
     homes = world.choice(names, _CUSTOMERS, p=list(COUNTRIES.values()))
     merchant_risk = world.normal(0, 1.5, _MERCHANTS)
+    merchant_age = world.exponential(500, _MERCHANTS).astype("int64")
 
     draw = np.random.default_rng(seed)
     customer = draw.integers(0, _CUSTOMERS, rows)
     is_abroad = draw.random(rows) < 0.08  # noqa: PLR2004 - the generator's own figures, as its docstring states them
+    merchant = draw.integers(0, _MERCHANTS, rows)
+    hour, day = draw.choice(24, rows, p=_hours()), draw.integers(0, 7, rows)
+    seconds = (day * 24 + hour) * 3600 + draw.integers(0, 3600, rows)
     table = pd.DataFrame(
         {
+            "ts": (_MONDAY + pd.to_timedelta(seconds, unit="s")).as_unit("us"),
             "customer_id": [f"c{number:04d}" for number in customer],
             "amount": draw.lognormal(3.6, 1.0, rows).round(2),
-            "merchant_id": draw.integers(0, _MERCHANTS, rows),
+            "merchant_id": merchant,
+            "merchant_age_days": merchant_age[merchant],
             "country": np.where(is_abroad, draw.choice(names, rows), homes[customer]),
-            "hour": draw.choice(24, rows, p=_hours()),
-            "day_of_week": draw.integers(0, 7, rows),
+            "hour": hour,
+            "day_of_week": day,
             "device_age_days": draw.exponential(120, rows).round(1),
         }
     )
@@ -59,7 +67,7 @@ def draw_transactions(rows: int, *, seed: int) -> pd.DataFrame:
     table.loc[is_guest, "device_age_days"] = np.nan
     x = _suspicion(table, is_abroad, merchant_risk) + draw.normal(0, 0.35, rows)
     table[LABEL] = (draw.random(rows) < 1 / (1 + np.exp(-x))).astype("int64")
-    return table
+    return table.sort_values("ts", ignore_index=True)
 
 
 def _suspicion(table: pd.DataFrame, is_abroad: np.ndarray, merchant_risk: np.ndarray) -> np.ndarray:

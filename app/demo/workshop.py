@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 import gatehouse
-from app.demo.junk_drawer import Leftover
+from app.demo.junk_drawer import LEFTOVERS, Leftover
 from services.errors import Conflict
 from services.lineage import artifacts
 from services.lineage.evaluation import evaluate
@@ -90,6 +90,15 @@ class Recipe:
     code: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A product on the shelf: what it is made of, below a home, and how each version came to be."""
+
+    product: Product
+    material: Callable[[Path], Material]
+    recipes: Sequence[Recipe]
+
+
 class Workshop:
     """Makes versions in one registry, and knows which are there."""
 
@@ -100,20 +109,27 @@ class Workshop:
         self._git = find_git_state(self._root)
         self._made: set[str] = set()
 
-    def open(self, product: Product) -> None:
-        """Register a product's name, or go on with the one that an earlier build registered.
+    def fill(self, place: Place, home: Path) -> None:
+        """Register a product's name, and train, evaluate, log and register a version for each recipe that has none.
 
         Raises:
             Conflict: the registry has versions under that name that are not the demo's.
         """
+        product = place.product
         self._know(product.name)
-        self._registry.create_model(product.name, description=product.description, tags=product.tags)
+        missing = [number for number, _ in enumerate(place.recipes, 1) if f"{product.name}/{number}" not in self._made]
+        if missing:
+            self._registry.create_model(product.name, description=product.description, tags=product.tags)
+            material = place.material(home)
+            for number in missing:
+                self._make(product, material, place.recipes[number - 1], number)
 
-    def make(self, product: Product, material: Material, recipes: Sequence[Recipe]) -> None:
-        """Train, evaluate, log and register a version for each recipe that has none."""
-        for number, recipe in enumerate(recipes, 1):
-            if f"{product.name}/{number}" not in self._made:
-                self._make(product, material, recipe, number)
+    def leave_behind(self) -> None:
+        """Log and register the leftovers that do not lie there already."""
+        for leftover in LEFTOVERS:
+            self._know(leftover.name)
+            if leftover.name not in self._made:
+                self._leave(leftover)
 
     def _make(self, product: Product, material: Material, recipe: Recipe, number: int) -> None:
         train = recipe.prepare(material.train)
@@ -177,13 +193,9 @@ class Workshop:
         )
         return found.metrics
 
-    def leave(self, leftover: Leftover) -> None:
-        """Log and register a leftover, unless it lies there already."""
+    def _leave(self, leftover: Leftover) -> None:
         import mlflow.sklearn
 
-        self._know(leftover.name)
-        if leftover.name in self._made:
-            return
         features, label = leftover.material()
         model = leftover.make().fit(features, label)
         signature = infer_signature(features, model.predict(features)) if leftover.has_signature else None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from services.clock import to_text
 from services.lineage import artifacts
 from services.lineage.graph import EdgeKind, Graph, GraphBuilder, NodeKind
+from services.lineage.migration_plan import MIGRATED_FROM_TAG
 from services.registry.port import RecordReader
 from services.registry.values import LoggedModel, ModelVersion, RegisteredModel, Run
 
@@ -144,6 +145,9 @@ def _add_version(builder: GraphBuilder, version: ModelVersion, run: Run | None) 
         builder.join(builder.name(NodeKind.VERSION, source, _label(source)), node, EdgeKind.COPIED_TO)
     elif version.run_id:
         builder.join(builder.name(NodeKind.RUN, version.run_id, version.run_id), node, EdgeKind.REGISTERED_AS)
+    if origin := _VERSION.fullmatch(version.tags.get(MIGRATED_FROM_TAG, "")):
+        moved = f"{origin['name']}/{int(origin['version'])}"
+        builder.join(builder.name(NodeKind.VERSION, moved, _label(moved)), node, EdgeKind.COPIED_TO)
     tags = {**(run.tags if run else {}), **version.tags}
     for relation, kind in _RELATIONS.items():
         for parent in list_parents(tags, relation):

@@ -92,15 +92,31 @@ def register_version(
     from mlflow.exceptions import MlflowException
 
     client = MlflowClient()
+
+    def create() -> Any:
+        return client.create_model_version(
+            name, f"models:/{model_id}", run_id=run_id, description=description, tags=dict(tags), model_id=model_id
+        )
+
+    try:
+        created = create()
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+            raise
+        _create_name(client, name)
+        created = create()
+    return int(created.version), from_micros(created.creation_timestamp * 1000)
+
+
+def _create_name(client: Any, name: str) -> None:
+    from mlflow.exceptions import MlflowException
+
     try:
         client.create_registered_model(name)
     except MlflowException as error:
+        # Somebody else registered it meanwhile.
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    created = client.create_model_version(
-        name, f"models:/{model_id}", run_id=run_id, description=description, tags=dict(tags), model_id=model_id
-    )
-    return int(created.version), from_micros(created.creation_timestamp * 1000)
 
 
 def _in_parts(entries: Sequence[_Entry], size: int) -> Iterator[Sequence[_Entry]]:

@@ -192,8 +192,7 @@ def _log_datasets(draft: StoryDraft) -> Any:
             draft.train, draft.train_label, f"{draft.dataset_name} (training)", source=draft.lineage.dataset_path
         )
         tested = _dataset(draft.test, label, f"{draft.dataset_name} (held out)")
-        mlflow.log_input(trained, context="training")
-        mlflow.log_input(tested, context="testing")
+        mlflow.log_inputs(datasets=[trained, tested], contexts=["training", "testing"], tags_list=[None, None])
     return tested
 
 

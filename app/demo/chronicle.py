@@ -1,0 +1,164 @@
+"""How the demo's people act: through the services, each step once, so that a history that was cut short goes on.
+
+Nothing is dated back: what happens here happens while the demo is built, and the audit log says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from app.demo.workshop import Progress
+from services.changes import Change, ChangeState
+from services.changes.values import Decision
+from services.documents.activation import Activation, propose
+from services.documents.library import DEFAULT_NAME
+from services.errors import Forbidden
+from services.identity import Actor, Role
+from services.registry.references import parse_reference
+from services.registry.values import Stage
+
+if TYPE_CHECKING:
+    from app.facade import Gatehouse
+
+ORIGIN = "demo"
+PEOPLE = {
+    "ada": Role.ADMIN,
+    "maya": Role.DATA_SCIENTIST,
+    "ravi": Role.ML_ENGINEER,
+    "meera": Role.RELEASE_MANAGER,
+    "jun": Role.RELEASE_MANAGER,
+    "cora": Role.COMPLIANCE_REVIEWER,
+}
+_PROBED = frozenset({"latency_p95", "latency_p99", "memory_usage", "cold_start", "error_rate", "column_order"})
+_WAIVER_DAYS = 7
+
+
+class Chronicle:
+    """Lets people act in one installation."""
+
+    def __init__(self, gatehouse: Gatehouse, progress: Progress) -> None:
+        self._gatehouse = gatehouse
+        self._progress = progress
+        self._changes = gatehouse.changes
+
+    def person(self, name: str) -> Actor:
+        """Return one of the people, acting for the demo."""
+        return Actor(name=name, roles=frozenset({PEOPLE[name]}), origin=ORIGIN)
+
+    def admit(self) -> None:
+        """Mark the store as a demo and add the people: the local admin adds ada, and she the others."""
+        identity = self._gatehouse.identity
+        local = self._gatehouse.get_caller(origin=ORIGIN)
+        identity.sign_in.mark_demo(local)
+        known = {account.name for account in identity.accounts.list_accounts(local)}
+        for name, role in PEOPLE.items():
+            if name not in known:
+                identity.accounts.add(local if name == "ada" else self.person("ada"), name, [role])
+
+    def ask(self, who: str, reference: str, stage: Stage, *, reason: str, **context: str) -> Change:
+        """Ask for a promotion, or return the one that was asked for before."""
+        asked = parse_reference(reference)
+        for change in self._changes.list_changes(kinds=["promotion"], model=asked.name, limit=100):
+            if (change.payload["version"], change.payload["to"], change.reason) == (asked.version, stage.value, reason):
+                return change
+        promotions = self._gatehouse.promotions
+        return promotions.request(asked, stage, actor=self.person(who), reason=reason, **context)
+
+    def grant(self, change: Change, reasons: dict[str, str]) -> Change:
+        """Let people approve, each with a reason."""
+        change = self._lift_measures(change, next(iter(reasons)))
+        for name, reason in reasons.items():
+            if change.state is ChangeState.AWAITING_APPROVAL and not self._has_said(change, name, Decision.APPROVED):
+                change = self._changes.approve(change.id, actor=self.person(name), reason=reason)
+        return change
+
+    def carry_out(self, change: Change, reasons: dict[str, str]) -> Change:
+        """Let people approve, and the last of them execute."""
+        change = self.grant(change, reasons)
+        if change.state is ChangeState.APPROVED:
+            change = self._changes.execute(change.id, actor=self.person(list(reasons)[-1]))
+        self._gatehouse.deployments.write_file()
+        return change
+
+    def refuse(self, change: Change, who: str, reason: str) -> Change:
+        """Let somebody reject a change that is still open."""
+        if change.state not in {ChangeState.AWAITING_APPROVAL, ChangeState.BLOCKED}:
+            return change
+        return self._changes.reject(change.id, actor=self.person(who), reason=reason)
+
+    def send_back(self, change: Change, who: str, reason: str) -> Change:
+        """Let somebody ask for changes in a request that awaits approval."""
+        if change.state is not ChangeState.AWAITING_APPROVAL:
+            return change
+        return self._changes.ask_for_changes(change.id, actor=self.person(who), reason=reason)
+
+    def tell(self, *changes: Change) -> None:
+        """Say how changes stand."""
+        for change in changes:
+            self._progress(f"{change.title}: {change.state.replace('_', ' ')}")
+
+    def remark(self, change: Change, who: str, text: str) -> None:
+        """Let somebody say something that decides nothing."""
+        if not self._has_said(change, who, Decision.COMMENTED):
+            self._changes.comment(change.id, actor=self.person(who), text=text)
+
+    def try_to_approve(self, change: Change, who: str, reason: str) -> None:
+        """Let somebody try what they may not do: the refusal is an event."""
+        if change.state is not ChangeState.AWAITING_APPROVAL:
+            return
+        try:
+            self._changes.approve(change.id, actor=self.person(who), reason=reason)
+        except Forbidden:
+            return
+
+    def go_back(self, who: str, model: str, *, reason: str) -> None:
+        """Let somebody roll a model back to its previous version, once."""
+        if not self._changes.list_changes(kinds=["rollback"], model=model, limit=1):
+            self._gatehouse.deployments.roll_back(model, "previous", actor=self.person(who), reason=reason)
+
+    def shipped(self, kind: str) -> str:
+        """Return the text of a document as Gatehouse is shipped with it."""
+        return self._gatehouse.documents.get_revision(kind, DEFAULT_NAME, 1).text
+
+    def propose(self, who: str, kind: str, name: str, text: str, *, reason: str) -> Change:
+        """Propose a document, or return the change that asked for this text before."""
+        documents = self._gatehouse.documents
+        for revision in documents.list_revisions(kind, name):
+            if revision.text == text:
+                payload = {"kind": kind, "name": name, "number": revision.number}
+                return self._find_activation(payload) or self._changes.request(
+                    Activation.name, payload, actor=self.person(who), reason=reason
+                )
+        base = documents.find_head(kind, name)
+        return propose(documents, self._changes, self.person(who), kind, name, text, reason=reason, base=base)
+
+    def _find_activation(self, payload: dict[str, object]) -> Change | None:
+        found = self._changes.list_changes(kinds=[Activation.name], limit=100)
+        return next((change for change in found if dict(change.payload) == payload), None)
+
+    def _lift_measures(self, change: Change, who: str) -> Change:
+        """Waive what was measured too slow, or not at all, while this machine was busy building the demo."""
+        if change.state is not ChangeState.BLOCKED:
+            return change
+        blocking = [
+            gate for gate in change.findings.get("gates", ()) if gate["outcome"] != "passed" and not gate["dry_run"]
+        ]
+        if not blocking or not {gate["gate"] for gate in blocking} <= _PROBED:
+            return change
+        version = self._gatehouse.registry.get_version(str(change.model), int(change.payload["version"]))
+        for gate in blocking:
+            self._gatehouse.gates.waive(
+                self.person(who),
+                version,
+                Stage(change.payload["to"]),
+                gate["gate"],
+                reason=f"Measured while the machine was busy: {gate['message']} To be measured again.",
+                days=_WAIVER_DAYS,
+            )
+        return self._changes.renew(change.id, actor=self.person(change.requester))
+
+    @staticmethod
+    def _has_said(change: Change, who: str, decision: Decision) -> bool:
+        said: Sequence[tuple[str, Decision]] = [(record.actor, record.decision) for record in change.decisions]
+        return (who, decision) in said
