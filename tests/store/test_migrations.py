@@ -31,7 +31,8 @@ def test_the_first_migration_is_what_creating_the_tables_runs(
     url = f"sqlite:///{tmp_path}/plain.db" if database == "sqlite" else request.getfixturevalue("empty_postgres_url")
     store = open_store(url)
     recorded = (VERSIONS / f"0001_initial.{database}.sql").read_text().strip()
-    assert SEPARATOR.join(record(store)) == recorded
+    # The indexes of one table come in no order.
+    assert sorted(record(store)) == sorted(recorded.split(SEPARATOR))
     store.close()
 
 

@@ -25,17 +25,17 @@ CREATE TABLE audit_event (
 	CONSTRAINT uq_audit_event_event_id UNIQUE (event_id)
 )
 --;
-CREATE INDEX ix_audit_event_subject_seq ON audit_event (subject, seq)
---;
-CREATE INDEX ix_audit_event_model_action_seq ON audit_event (model, action, seq)
---;
-CREATE INDEX ix_audit_event_ts_us ON audit_event (ts_us)
---;
 CREATE INDEX ix_audit_event_action_seq ON audit_event (action, seq)
 --;
 CREATE INDEX ix_audit_event_change_id_seq ON audit_event (change_id, seq)
 --;
+CREATE INDEX ix_audit_event_ts_us ON audit_event (ts_us)
+--;
 CREATE INDEX ix_audit_event_actor_seq ON audit_event (actor, seq)
+--;
+CREATE INDEX ix_audit_event_subject_seq ON audit_event (subject, seq)
+--;
+CREATE INDEX ix_audit_event_model_action_seq ON audit_event (model, action, seq)
 --;
 CREATE OR REPLACE FUNCTION audit_refuse() RETURNS trigger LANGUAGE plpgsql AS
     $$ BEGIN RAISE EXCEPTION 'the audit log is append-only'; END $$
@@ -215,9 +215,9 @@ CREATE TABLE change (
 	CONSTRAINT pk_change PRIMARY KEY (id)
 )
 --;
-CREATE INDEX ix_change_state ON change (state, id)
---;
 CREATE INDEX ix_change_model ON change (model, id)
+--;
+CREATE INDEX ix_change_state ON change (state, id)
 --;
 CREATE TABLE customer_block (
 	model TEXT NOT NULL,
@@ -258,9 +258,9 @@ CREATE TABLE gate_report (
 	CONSTRAINT pk_gate_report PRIMARY KEY (id)
 )
 --;
-CREATE INDEX ix_gate_report_stage ON gate_report (stage, id)
---;
 CREATE INDEX ix_gate_report_version ON gate_report (model, stage, version, id)
+--;
+CREATE INDEX ix_gate_report_stage ON gate_report (stage, id)
 --;
 CREATE FUNCTION gate_report_no_update() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'rows of gate_report never change'; END$$
 --;
@@ -320,13 +320,13 @@ CREATE TABLE job (
 	CONSTRAINT pk_job PRIMARY KEY (id)
 )
 --;
+CREATE INDEX ix_job_requested_by_id ON job (requested_by, id)
+--;
 CREATE INDEX ix_job_state_lease_until_us ON job (state, lease_until_us)
 --;
 CREATE INDEX ix_job_name_id ON job (name, id)
 --;
 CREATE INDEX ix_job_key_state ON job (key, state)
---;
-CREATE INDEX ix_job_requested_by_id ON job (requested_by, id)
 --;
 CREATE TABLE outbox_message (
 	id BIGSERIAL NOT NULL,
@@ -388,11 +388,11 @@ CREATE TABLE registry_model (
 	CONSTRAINT pk_registry_model PRIMARY KEY (name)
 )
 --;
+CREATE INDEX ix_registry_model_updated_us_name ON registry_model (updated_us, name)
+--;
 CREATE INDEX ix_registry_model_problem_count_name ON registry_model (problem_count, name)
 --;
 CREATE INDEX ix_registry_model_metric_value_name ON registry_model (metric_value, name)
---;
-CREATE INDEX ix_registry_model_updated_us_name ON registry_model (updated_us, name)
 --;
 CREATE TABLE registry_version (
 	model TEXT NOT NULL,
@@ -417,11 +417,11 @@ CREATE TABLE registry_version (
 	CONSTRAINT pk_registry_version PRIMARY KEY (model, version)
 )
 --;
-CREATE INDEX ix_registry_version_updated_us ON registry_version (updated_us)
+CREATE INDEX ix_registry_version_is_detailed_priority_created_us ON registry_version (is_detailed, priority, created_us)
 --;
 CREATE INDEX ix_registry_version_folder ON registry_version (folder)
 --;
-CREATE INDEX ix_registry_version_is_detailed_priority_created_us ON registry_version (is_detailed, priority, created_us)
+CREATE INDEX ix_registry_version_updated_us ON registry_version (updated_us)
 --;
 CREATE INDEX ix_registry_version_run_id ON registry_version (run_id)
 --;
@@ -453,8 +453,43 @@ CREATE TABLE registry_sync (
 	full_us BIGINT,
 	duration_ms INTEGER,
 	error TEXT NOT NULL,
+	baseline_us BIGINT,
+	examined_gone_id BIGINT NOT NULL,
 	CONSTRAINT pk_registry_sync PRIMARY KEY (id)
 )
+--;
+CREATE TABLE registry_approved (
+	model TEXT NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	version INTEGER NOT NULL,
+	key TEXT NOT NULL,
+	value TEXT,
+	former TEXT,
+	is_settled BOOLEAN NOT NULL,
+	at_us BIGINT NOT NULL,
+	next_check_us BIGINT NOT NULL,
+	CONSTRAINT pk_registry_approved PRIMARY KEY (model, kind, version, key)
+)
+--;
+CREATE TABLE registry_drift (
+	id BIGSERIAL NOT NULL,
+	model TEXT NOT NULL,
+	kind VARCHAR(16) NOT NULL,
+	version INTEGER NOT NULL,
+	key TEXT NOT NULL,
+	approved TEXT,
+	found TEXT,
+	state VARCHAR(16) NOT NULL,
+	detected_us BIGINT NOT NULL,
+	closed_us BIGINT,
+	closed_by TEXT NOT NULL,
+	reason TEXT NOT NULL,
+	CONSTRAINT pk_registry_drift PRIMARY KEY (id)
+)
+--;
+CREATE INDEX ix_registry_drift_state_id ON registry_drift (state, id)
+--;
+CREATE INDEX ix_registry_drift_model_state ON registry_drift (model, state)
 --;
 CREATE TABLE sign_in_attempt (
 	id BIGSERIAL NOT NULL,
@@ -588,9 +623,9 @@ CREATE TABLE document_state (
 	CONSTRAINT fk_document_state_revision_id FOREIGN KEY(revision_id) REFERENCES document_revision (id)
 )
 --;
-CREATE INDEX ix_document_state_document ON document_state (document_id, state, at_us, id)
---;
 CREATE INDEX ix_document_state_revision ON document_state (revision_id, id)
+--;
+CREATE INDEX ix_document_state_document ON document_state (document_id, state, at_us, id)
 --;
 CREATE FUNCTION document_state_no_update() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE EXCEPTION 'rows of document_state never change'; END$$
 --;
