@@ -199,7 +199,7 @@ def _parse(text: type[Any], content: bytes, name: str) -> Any:
         where = ".".join(str(step) for step in first["loc"])
         raise InvalidInput(
             f"{name} is not as it should be: {where or 'the file'}: {first['msg']}.",
-            next_step=f"Write {name} as the documentation of gates says, and run the gates again.",
+            next_step=f"Write {name} as docs/gates.md says, and run the gates again.",
         ) from error
 
 
