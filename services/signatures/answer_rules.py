@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from services.signatures.rules import Place, shown
 from services.signatures.tensor_dtypes import scalar_of
 from services.signatures.values import AnyType, Columns, Scalar, Tensor, Tensors, Type
-from services.signatures.verdicts import Effect, Judged, Judgement, both
+from services.signatures.verdicts import Effect, Judged, Judgement, Side, both
 
 _WHOLE = frozenset({Scalar.INTEGER, Scalar.LONG})
 _FRACTIONS = frozenset({Scalar.FLOAT, Scalar.DOUBLE})
@@ -25,18 +25,21 @@ _NUMBERS: Mapping[tuple[Scalar, Scalar], tuple[Effect, Effect, str]] = {
     ),
     (Scalar.DOUBLE, Scalar.FLOAT): (Effect.RISKY, Effect.RISKY, "answers are rounded to 7 digits"),
 }
+_ADDED = both(Effect.COMPATIBLE, "readers find what they look for by name, and more beside it")
+_ADDED_BY_POSITION = both(Effect.BREAKING, "each answer has more values than its readers take apart by position")
+_REMOVED = both(Effect.BREAKING, "readers no longer find it in the answer")
 
 
 class AnswerRules:
     """Rules for outputs."""
 
+    side = Side.OUTPUTS
+
     def added(self, place: Place, *, is_required: bool, is_named: bool) -> Judged:
-        if place is Place.COLUMN and not is_named:
-            return both(Effect.BREAKING, "each answer has more values than its readers take apart by position")
-        return both(Effect.COMPATIBLE, "readers find what they look for by name, and more beside it")
+        return _ADDED if is_named or place is not Place.COLUMN else _ADDED_BY_POSITION
 
     def removed(self, place: Place, *, is_named: bool) -> Judged:
-        return both(Effect.BREAKING, "readers no longer find it in the answer")
+        return _REMOVED
 
     def made_required(self) -> Judged:
         return both(Effect.COMPATIBLE, "it is always in the answer now")

@@ -25,6 +25,8 @@ from services.signatures.verdicts import (
     worst_verdict,
 )
 
+_SIDES = {side: index for index, side in enumerate(Side)}
+
 
 def compare(old: SignatureReading, new: SignatureReading, direction: Direction = Direction.BACKWARD) -> Comparison:
     """Return every change between two signatures and what it does to callers and readers in one direction."""
@@ -33,10 +35,10 @@ def compare(old: SignatureReading, new: SignatureReading, direction: Direction =
         return Comparison(verdict=Verdict.UNKNOWN, json_verdict=Verdict.UNKNOWN, direction=direction, reason=reason)
     changes = _changes(old.signature, new.signature, direction)
     lost = _why_answers_unknown(old.signature, new.signature, direction)
-    floor = Verdict.UNKNOWN if lost else Verdict.IDENTICAL
+    verdict, json_verdict = _judge(changes, is_lost=bool(lost))
     return Comparison(
-        verdict=worst_verdict([floor, verdict_of([change.effect for change in changes])]),
-        json_verdict=worst_verdict([floor, verdict_of([change.json_effect for change in changes])]),
+        verdict=verdict,
+        json_verdict=json_verdict,
         direction=direction,
         changes=changes,
         renames=_renames(old.signature, new.signature),
@@ -45,16 +47,41 @@ def compare(old: SignatureReading, new: SignatureReading, direction: Direction =
     )
 
 
+def judge(old: SignatureReading, new: SignatureReading, direction: Direction) -> tuple[Verdict, Verdict]:
+    """Return the two verdicts of a comparison alone, for DataFrame and for JSON callers."""
+    if old.signature is None or new.signature is None or _why_unknown(old, new):
+        return Verdict.UNKNOWN, Verdict.UNKNOWN
+    changes = _changes(old.signature, new.signature, direction)
+    return _judge(changes, is_lost=bool(_why_answers_unknown(old.signature, new.signature, direction)))
+
+
+def _judge(changes: Sequence[Change], *, is_lost: bool) -> tuple[Verdict, Verdict]:
+    floor = Verdict.UNKNOWN if is_lost else Verdict.IDENTICAL
+    return (
+        worst_verdict([floor, verdict_of([change.effect for change in changes])]),
+        worst_verdict([floor, verdict_of([change.json_effect for change in changes])]),
+    )
+
+
 def _changes(old: Signature, new: Signature, direction: Direction) -> tuple[Change, ...]:
-    backward = diff_signatures(old, new) if direction is not Direction.FORWARD else []
-    forward = [change.mirrored() for change in diff_signatures(new, old)] if direction is not Direction.BACKWARD else []
-    merged = {(change.side, change.path, change.kind): change for change in backward}
-    for change in forward:
+    moved = diff_order(old, new)
+    if direction is not Direction.FULL:
+        changes = diff_signatures(old, new) if direction is Direction.BACKWARD else _mirrored(old, new)
+        return tuple(sorted([*changes, *moved], key=_side_of) if moved else changes)
+    merged = {(change.side, change.path, change.kind): change for change in diff_signatures(old, new)}
+    for change in _mirrored(old, new):
         key = (change.side, change.path, change.kind)
         known = merged.get(key)
         merged[key] = replace(known, judged=worse_of_both(known.judged, change.judged)) if known else change
-    order = {side: index for index, side in enumerate(Side)}
-    return tuple(sorted([*merged.values(), *diff_order(old, new)], key=lambda change: order[change.side]))
+    return tuple(sorted([*merged.values(), *moved], key=_side_of))
+
+
+def _mirrored(old: Signature, new: Signature) -> list[Change]:
+    return [change.mirrored() for change in diff_signatures(new, old)]
+
+
+def _side_of(change: Change) -> int:
+    return _SIDES[change.side]
 
 
 def _why_unknown(old: SignatureReading, new: SignatureReading) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from threading import Lock
 from typing import NamedTuple
 
-from services.signatures.compare import compare
+from services.signatures.compare import judge
 from services.signatures.values import SignatureReading
 from services.signatures.verdicts import Direction, Verdict
 
@@ -48,5 +48,4 @@ def _cell(old: SignatureReading, new: SignatureReading, direction: Direction) ->
 
 
 def _compared(old: SignatureReading, new: SignatureReading, direction: Direction) -> Cell:
-    comparison = compare(old, new, direction)
-    return Cell(comparison.verdict, comparison.json_verdict)
+    return Cell(*judge(old, new, direction))

@@ -10,12 +10,12 @@ from collections.abc import Iterator, Sequence
 
 from services.signatures.param_values import ACCEPTED, accepted_in_json
 from services.signatures.rules import Place, Rules, shown
-from services.signatures.type_diff import Difference, diff_types
+from services.signatures.type_diff import diff_types
 from services.signatures.values import Object, Param, Scalar
-from services.signatures.verdicts import ChangeKind, Effect, Judged, Judgement, both, finite
+from services.signatures.verdicts import Change, ChangeKind, Effect, Judged, Judgement, both, finite
 
 
-def diff_params(rules: Rules, old: Sequence[Param], new: Sequence[Param]) -> Iterator[Difference]:
+def diff_params(rules: Rules, old: Sequence[Param], new: Sequence[Param]) -> Iterator[Change]:
     """Yield the changes of params; their order means nothing."""
     was = {param.name: param for param in old}
     now = {param.name: param for param in new}
@@ -23,30 +23,42 @@ def diff_params(rules: Rules, old: Sequence[Param], new: Sequence[Param]) -> Ite
         after = now.get(name)
         if after is None:
             judged = both(Effect.RISKY, "MLflow ignores it now, and callers who give it get another answer")
-            yield Difference(path=name, kind=ChangeKind.REMOVED, before=str(before), after=None, judged=judged)
+            yield Change(
+                side=rules.side, path=name, kind=ChangeKind.REMOVED, before=str(before), after=None, judged=judged
+            )
         else:
             yield from _diff_param(rules, before, after)
     for name, after in now.items():
         if name not in was:
             judged = both(Effect.COMPATIBLE, "its default applies where callers do not give it")
-            yield Difference(path=name, kind=ChangeKind.ADDED, before=None, after=shown(after), judged=judged)
+            yield Change(
+                side=rules.side, path=name, kind=ChangeKind.ADDED, before=None, after=shown(after), judged=judged
+            )
 
 
-def _diff_param(rules: Rules, old: Param, new: Param) -> Iterator[Difference]:
+def _diff_param(rules: Rules, old: Param, new: Param) -> Iterator[Change]:
     if old.is_list != new.is_list:
         one, other = ("a list", "one value") if old.is_list else ("one value", "a list")
         judged = both(Effect.BREAKING, f"callers give {one} where {other} is demanded now")
-        yield Difference(path=old.name, kind=ChangeKind.RESHAPED, before=shown(old), after=shown(new), judged=judged)
+        yield Change(
+            side=rules.side, path=old.name, kind=ChangeKind.RESHAPED, before=shown(old), after=shown(new), judged=judged
+        )
     if isinstance(old.type, Object) and isinstance(new.type, Object):
         yield from diff_types(rules, old.name, old.type, new.type, Place.FIELD, is_nullable=False)
     elif old.type != new.type:
         judged = _judge_types(old.type, new.type)
-        yield Difference(
-            path=old.name, kind=ChangeKind.RETYPED, before=shown(old.type), after=shown(new.type), judged=judged
+        yield Change(
+            side=rules.side,
+            path=old.name,
+            kind=ChangeKind.RETYPED,
+            before=shown(old.type),
+            after=shown(new.type),
+            judged=judged,
         )
     if _default(old) != _default(new):
         judged = both(Effect.RISKY, "callers who rely on the default get another answer")
-        yield Difference(
+        yield Change(
+            side=rules.side,
             path=old.name,
             kind=ChangeKind.DEFAULT_CHANGED,
             before=finite(old.default),

@@ -1,7 +1,8 @@
 """Guesses that a column which is gone and one which is new are the same under another name. A guess changes no verdict.
 
 Names are compared by their words (`merchant_id`, `merchantId`), by their letters where the lists are short, and by
-standing at the same position; only columns of the same type are paired.
+standing at the same position; only columns of the same type are paired. Where very many changed, only names that differ
+in nothing but case and punctuation are paired.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ from services.signatures.values import Column
 from services.signatures.verdicts import Rename, Side
 
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_PUNCTUATION = str.maketrans("", "", "_- .")
 _LIKELY = 0.5
 _MAX_LETTER_PAIRS = 200
 _MAX_SHARING = 20
+_MAX_BY_WORDS = 400
 _SAME_PLACE_BONUS = 0.1
 
 _Placed = tuple[int, Column]
@@ -32,13 +35,26 @@ def guess_renames(side: Side, removed: Sequence[_Placed], added: Sequence[_Place
     >>> guess_renames(Side.INPUTS, [(0, amount)], [(0, later)])[0].likelihood
     1.0
     """
-    scored = sorted(_score_pairs(removed, added), key=lambda pair: -pair[0])
+    is_long = len(removed) + len(added) > _MAX_BY_WORDS
+    scored = sorted((_spelled_alike if is_long else _score_pairs)(removed, added), key=lambda pair: -pair[0])
     guesses, taken = [], set()
     for likelihood, old, new in scored:
         if likelihood >= _LIKELY and ("-", old) not in taken and ("+", new) not in taken:
             taken |= {("-", old), ("+", new)}
             guesses.append(Rename(side=side, before=old, after=new, likelihood=round(likelihood, 2)))
     return tuple(guesses)
+
+
+def _spelled_alike(removed: Sequence[_Placed], added: Sequence[_Placed]) -> Iterator[tuple[float, str, str]]:
+    spelled = {_bare(new): new for _, new in added}
+    for _, old in removed:
+        new = spelled.get(_bare(old))
+        if new is not None and new.type == old.type:
+            yield 1.0, str(old.name), str(new.name)
+
+
+def _bare(column: Column) -> str:
+    return str(column.name).lower().translate(_PUNCTUATION)
 
 
 def _score_pairs(removed: Sequence[_Placed], added: Sequence[_Placed]) -> Iterator[tuple[float, str, str]]:

@@ -11,8 +11,14 @@ from services.signatures.scalar_requests import is_carried, judge_any, judge_nev
 from services.signatures.tensor_dtypes import judge_json_cast, scalar_of
 from services.signatures.type_diff import diff_types
 from services.signatures.values import AnyType, Array, Columns, Map, Object, Scalar, Tensor, Tensors, Type
-from services.signatures.verdicts import Effect, Judged, Judgement, both, worse_of_both
+from services.signatures.verdicts import Effect, Judged, Judgement, Side, both, worse_of_both
 
+_OPTIONAL_ADDED = both(Effect.COMPATIBLE, "it is optional, so requests without it pass")
+_ADDED = both(Effect.BREAKING, "it is required, and requests made so far do not hold it")
+_ADDED_BY_POSITION = both(Effect.BREAKING, "requests have fewer columns than the model now declares")
+_REMOVED = both(Effect.COMPATIBLE, "MLflow ignores an undeclared column, with a warning in its log")
+_REMOVED_BY_POSITION = both(Effect.COMPATIBLE, "MLflow ignores columns beyond the declared ones")
+_PROPERTY_REMOVED = both(Effect.BREAKING, "inside an object, MLflow refuses what is not declared")
 _OBJECT_TAKERS = frozenset({Scalar.STRING, Scalar.BINARY, Scalar.BOOLEAN})
 _FRAME_DTYPES: dict[str, frozenset[Scalar]] = {
     "bool": frozenset({Scalar.BOOLEAN}),
@@ -33,18 +39,18 @@ _FRAME_DTYPES: dict[str, frozenset[Scalar]] = {
 class RequestRules:
     """Rules for inputs and params."""
 
+    def __init__(self, side: Side) -> None:
+        self.side = side
+
     def added(self, place: Place, *, is_required: bool, is_named: bool) -> Judged:
         if not is_required:
-            return both(Effect.COMPATIBLE, "it is optional, so requests without it pass")
-        if place is Place.COLUMN and not is_named:
-            return both(Effect.BREAKING, "requests have fewer columns than the model now declares")
-        return both(Effect.BREAKING, "it is required, and requests made so far do not hold it")
+            return _OPTIONAL_ADDED
+        return _ADDED if is_named or place is not Place.COLUMN else _ADDED_BY_POSITION
 
     def removed(self, place: Place, *, is_named: bool) -> Judged:
-        if place is Place.COLUMN:
-            at = "an undeclared column" if is_named else "a column beyond the declared ones"
-            return both(Effect.COMPATIBLE, f"MLflow ignores {at}, with a warning in the server's log")
-        return both(Effect.BREAKING, "inside an object, MLflow refuses what is not declared")
+        if place is not Place.COLUMN:
+            return _PROPERTY_REMOVED
+        return _REMOVED if is_named else _REMOVED_BY_POSITION
 
     def made_required(self) -> Judged:
         return both(Effect.BREAKING, "requests that leave it out are refused now")

@@ -6,7 +6,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from services.signatures.values import Columns, Scalar, Tensor, Tensors, Type
-from services.signatures.verdicts import Judged
+from services.signatures.verdicts import Judged, Side
 
 MAX_SHOWN = 200
 
@@ -20,7 +20,9 @@ class Place(Enum):
 
 
 class Rules(Protocol):
-    """Judges differences, given in the order old, new."""
+    """Judges differences, given in the order old, new, on one side of a signature."""
+
+    side: Side
 
     def added(self, place: Place, *, is_required: bool, is_named: bool) -> Judged:
         """Judge a column or property that only the new schema has."""

@@ -9,6 +9,7 @@ arrive rounded or as something else than meant.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 
 from services.signatures.rules import Place
 from services.signatures.values import Array, Map, Object, Scalar, Type
@@ -40,6 +41,7 @@ _CARRIED_NESTED: Mapping[Scalar, frozenset[str]] = {
 _CARRIED_IN_LISTS: Mapping[Scalar, frozenset[str]] = {**_CARRIED_NESTED, Scalar.FLOAT: frozenset()}
 
 
+@cache
 def judge_scalars(old: Scalar, new: Scalar, place: Place) -> Judged:
     """Judge requests made for `old` that now meet `new`.
 

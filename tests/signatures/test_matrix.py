@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 
 from services.signatures import matrix
-from services.signatures.compare import compare
+from services.signatures.compare import judge
 from services.signatures.matrix import compare_all
 from services.signatures.reader import read_signature
 from services.signatures.values import SignatureReading
-from services.signatures.verdicts import Comparison, Direction, Verdict
+from services.signatures.verdicts import Direction, Verdict
 from tests.signatures.builders import columns, reading
 
 READINGS = {
@@ -45,11 +45,11 @@ def test_each_direction_has_its_own_verdicts() -> None:
 def test_equal_signatures_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
     calls: list[Direction] = []
 
-    def counted(old: SignatureReading, new: SignatureReading, direction: Direction) -> Comparison:
+    def counted(old: SignatureReading, new: SignatureReading, direction: Direction) -> tuple[Verdict, Verdict]:
         calls.append(direction)
-        return compare(old, new, direction)
+        return judge(old, new, direction)
 
-    monkeypatch.setattr(matrix, "compare", counted)
+    monkeypatch.setattr(matrix, "judge", counted)
     matrix._kept.clear()
     one, other = reading(columns(x="long")), reading(columns(x="double"))
     compare_all({version: (one if version % 2 else other) for version in range(50)})
