@@ -59,6 +59,13 @@ def test_before_a_token_was_prepared_nobody_is_made(world: World) -> None:
         bootstrap(world, "")
 
 
+def test_once_there_is_another_admin_the_token_is_dead(world: World) -> None:
+    token = prepared(world)
+    world.add("cy", Role.ADMIN)
+    with pytest.raises(Unauthenticated):
+        bootstrap(world, token)
+
+
 def test_a_lost_or_changed_file_is_replaced_and_the_old_token_is_dead(world: World) -> None:
     old = prepared(world)
     ways: list[Callable[[Path], object]] = [

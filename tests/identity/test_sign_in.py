@@ -124,14 +124,21 @@ def test_many_at_once_do_not_slip_through(any_store: Store, clock: FakeClock, tm
     assert outcomes.count(Blocked) == 12 - MAX_FROM_ADDRESS_ON_ACCOUNT
 
 
-def test_what_changes_while_the_password_is_checked_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("what", ["disabled", "password"])
+def test_what_changes_while_the_password_is_checked_counts(
+    world: World, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     world.add_with_password("ada")
 
-    def disabled_meanwhile(*_: object) -> bool:
-        world.identity.accounts.disable(ADMIN, "ada")
+    def changed_meanwhile(*_: object) -> bool:
+        if what == "disabled":
+            world.identity.accounts.disable(ADMIN, "ada")
+        else:
+            token = world.identity.tokens.issue(ADMIN, "ada")
+            world.identity.credentials.choose_password(token, OTHER_PASSWORD, origin="test")
         return True
 
-    monkeypatch.setattr("services.identity.sign_in.is_password", disabled_meanwhile)
+    monkeypatch.setattr("services.identity.sign_in.is_password", changed_meanwhile)
     with pytest.raises(Unauthenticated):
         attempt(world)
 
