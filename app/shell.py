@@ -34,9 +34,10 @@ if actor is None:
     sign_in_page(why_not)
     st.stop()
 
-sidebar(actor)
 show_flash()
-banners()
+with guarded():
+    sidebar(actor)
+    banners()
 with guarded():
     page.run()
-index_age(key="footer")
+    index_age(key="footer")

@@ -51,8 +51,7 @@ def show_cards(totals: Totals, waiting: int) -> None:
             ui.Card(
                 label="In production",
                 value=ui.figure(totals.in_production),
-                delta=f"{totals.in_staging:,} in staging",
-                note=f"of {ui.count(totals.models, 'model')}",
+                delta=f"of {ui.count(totals.models, 'model')}",
             ),
             ui.Card(
                 label="With problems",

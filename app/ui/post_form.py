@@ -75,8 +75,8 @@ export default function ({ data, parentElement }) {
     try {
       const body = new URLSearchParams([...new FormData(form), ...Object.entries(data.hidden)])
       const response = await fetch(data.action, { method: "POST", body, credentials: "same-origin" })
+      if (response.ok) return void location.assign(data.next ?? location.pathname + location.search)
       const answer = await response.json()
-      if (response.ok) return void location.assign(data.next ?? answer.next)
       refuse(`${answer.error.message} ${answer.error.next_step}`)
     } catch {
       refuse("The app did not answer. Try again in a moment.")
@@ -139,7 +139,7 @@ def post_form(
     look: Literal["primary", "secondary", "link", "person"] = "primary",
     next_path: str | None = None,
 ) -> None:
-    """Draw a form that posts to `action` and then goes to `next_path`, or where the answer says.
+    """Draw a form that posts to `action` and then goes to `next_path`, or opens this address anew.
 
     Args:
         action: the path of a route of ours.

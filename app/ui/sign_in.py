@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import streamlit as st
 
 from app.ui.buttons import primary_button
@@ -46,7 +44,6 @@ def _one_click(people: list[tuple[str, str]]) -> None:
                 note=roles,
                 hidden={"name": name},
                 look="person",
-                next_path=_here(),
             )
 
 
@@ -75,7 +72,7 @@ def _local() -> None:
         post_form("/api/bootstrap", key="bootstrap", submit="Become the first admin", fields=[token, name, chosen])
     else:
         password = Field(name="password", label="Password", type="password", autocomplete="current-password")
-        post_form("/api/sign-in", key="sign_in", submit="Sign in", fields=[name, password], next_path=_here())
+        post_form("/api/sign-in", key="sign_in", submit="Sign in", fields=[name, password])
 
 
 def _demo_people() -> list[tuple[str, str]]:
@@ -92,8 +89,3 @@ def _demo_people() -> list[tuple[str, str]]:
 
 def _display_name(name: str) -> str:
     return name.replace(".", " ").replace("_", " ").title()
-
-
-def _here() -> str:
-    parts = urlsplit(st.context.url or "/")
-    return f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -131,6 +131,16 @@ def action_words(action: str) -> str:
     'Session sign in refused'
     """
     return action.replace(":", " ").replace("_", " ").capitalize()
+
+
+def role_words(roles: Iterable[str]) -> str:
+    """Return roles as words.
+
+    >>> role_words(["release_manager", "ml_engineer"])
+    'ML engineer, release manager'
+    """
+    words = ", ".join(role.replace("_", " ").replace("ml ", "ML ") for role in sorted(roles)) or "no role"
+    return words[0].upper() + words[1:]
 
 
 def count(number: int, singular: str, plural: str | None = None) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from app.ui.session import COOKIE, ORIGIN, get_gatehouse, is_on_loopback
@@ -65,7 +65,7 @@ async def sign_out(request: Request) -> Response:
     await read_form(request)
     if cookie := request.cookies.get(COOKIE):
         await run_in_threadpool(get_gatehouse().identity.sessions.sign_out, cookie, origin=ORIGIN)
-    response = JSONResponse({"next": "/"})
+    response = Response(status_code=204)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return response
 
@@ -89,7 +89,7 @@ async def _sign_in_as(request: Request, name: str, password: str) -> Response:
 
 async def _begin(request: Request, begin: Callable[[], SignedIn]) -> Response:
     signed_in = await run_in_threadpool(begin)
-    response = JSONResponse({"next": "/"})
+    response = Response(status_code=204)
     response.set_cookie(
         COOKIE,
         signed_in.cookie,

@@ -14,8 +14,7 @@ from services.registry.values import Stage
 _VIEWS: Mapping[str, tuple[Stage, ...]] = {
     "All": (),
     "In production": (Stage.PRODUCTION,),
-    "In staging": (Stage.STAGING,),
-    "Unreleased": (Stage.NONE,),
+    "Not in production": tuple(stage for stage in Stage if stage is not Stage.PRODUCTION),
 }
 _SORTS: Mapping[str, tuple[CatalogSort, bool]] = {
     "Last updated": (CatalogSort.UPDATED, True),
@@ -24,6 +23,7 @@ _SORTS: Mapping[str, tuple[CatalogSort, bool]] = {
     "Metric, highest": (CatalogSort.METRIC, True),
     "Metric, lowest": (CatalogSort.METRIC, False),
 }
+_FACETS = {"team": "Team", "tier": "Risk tier", "health": "Health"}
 _NOBODY_SAID = "(not set)"
 
 
@@ -50,7 +50,8 @@ def show(index: Index) -> CatalogQuery:
             bind="query-params",
         )
         asked = CatalogQuery(text=text or "", stages=_VIEWS.get(str(view), ()))
-        with st.popover("Filters", icon=":material/tune:"):
+        chosen = sum(bool(st.session_state.get(key)) for key in _FACETS)
+        with st.popover(f"Filters · {chosen}" if chosen else "Filters", icon=":material/tune:", key="filters"):
             asked = _filters(asked, index)
     return asked
 
@@ -66,19 +67,20 @@ def _filters(asked: CatalogQuery, index: Index) -> CatalogQuery:
     sort, is_descending = _SORTS[order]
     return replace(
         asked,
-        teams=_choose("Team", "team", facets["team"]),
-        tiers=_choose("Risk tier", "tier", facets["tier"]),
-        healths=tuple(map(Health, _choose("Health", "health", facets["health"]))),
+        teams=_choose("team", facets),
+        tiers=_choose("tier", facets),
+        healths=tuple(map(Health, _choose("health", facets))),
         sort=sort,
         is_descending=is_descending,
     )
 
 
-def _choose(label: str, key: str, counts: Mapping[str, int]) -> tuple[str, ...]:
+def _choose(key: str, facets: Mapping[str, Mapping[str, int]]) -> tuple[str, ...]:
     """Draw the values of a facet, the most frequent first, with how many models have each."""
+    counts = facets[key]
     values = sorted(counts, key=lambda value: (-counts[value], value))
     chosen = st.multiselect(
-        label,
+        _FACETS[key],
         [value or _NOBODY_SAID for value in values],
         format_func=lambda value: f"{value} · {counts.get('' if value == _NOBODY_SAID else value, 0):,}",
         key=key,

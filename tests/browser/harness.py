@@ -109,3 +109,10 @@ def violations(page: Page, *, ignored: tuple[str, ...] = ()) -> list[str]:
 @cache
 def _axe() -> str:
     return AXE.read_text(encoding="utf-8")
+
+
+def sign_in(page: Page, person: str = "Ada Okafor") -> None:
+    """Become a person of the demo; the page stays the one that was asked for."""
+    page.get_by_role("button", name=person).click()
+    page.get_by_role("button", name="Sign out").wait_for(state="attached")
+    settle(page)

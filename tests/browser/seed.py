@@ -1,7 +1,7 @@
 """Fill a home with people and an index of many models, through the services: `python -m tests.browser.seed HOME COUNT`.
 
-The registry behind it is the in-memory one that the contract suite holds to MLflow; its clock goes back in time, so that
-models were touched hours and days ago.
+The registry behind it is the in-memory one that the contract suite holds to MLflow; its clock goes back in time, so
+that models were touched hours and days ago.
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ PEOPLE = {
     "rui.patel": [Role.COMPLIANCE_REVIEWER],
     "sam.novak": [Role.ADMIN],
 }
-MLMODEL = "signature:\n  inputs: '[{\"name\": \"amount\", \"type\": \"double\"}]'\n  outputs: '[{\"type\": \"long\"}]'\n"
-HOSTILE = "<b>bold</b>:red-badge[x]‮exe"
+MLMODEL = """signature:
+  inputs: '[{"name": "amount", "type": "double"}]'
+  outputs: '[{"type": "long"}]'
+"""
+HOSTILE = "<b>bold</b>:red-badge[x]\u202eexe"
 
 
 class BackwardClock:
@@ -59,7 +62,7 @@ def fill(home: Path, count: int) -> None:
 
 def make_registry(count: int) -> FakeRegistry:
     """Return a registry of `count` models; the same for the same count, but for the time of day."""
-    chance = random.Random(7)  # noqa: S311 - a test's data, not a secret
+    chance = random.Random(7)
     clock = BackwardClock()
     end = clock.now
     registry = FakeRegistry(clock=clock)
@@ -77,28 +80,30 @@ def _add_model(
 ) -> None:
     versions = chance.randint(2, 18)
     clock.now = touched - timedelta(days=9) * versions
-    tags = {"team": chance.choice(TEAMS), "owner": chance.choice(OWNERS), "risk": chance.choice(("tier1", "tier2", "tier3"))}
+    tier = chance.choice(("tier1", "tier2", "tier3"))
+    tags = {"team": chance.choice(TEAMS), "owner": chance.choice(OWNERS), "risk": tier}
     registry.add_model(name, description=f"Scores {name.replace('_', ' ')} events.", tags=tags if is_whole else {})
     serving = versions - 1 if chance.random() < 0.7 else None
     value = chance.uniform(0.72, 0.84)
     for version in range(1, versions + 1):
         clock.now = touched - timedelta(days=9) * (versions - version)
         value = min(0.97, value + chance.uniform(-0.012, 0.02))
-        run_id = None
-        if is_whole:
-            transactions = Dataset(name="events", digest=f"{chance.getrandbits(32):08x}", context="training")
-            tags_of_run = {GIT_COMMIT_TAG: f"{chance.getrandbits(160):040x}"}
-            run = registry.add_run(f"{name}-{version}", datasets=[transactions], params={"depth": "6"}, tags=tags_of_run)
-            run_id = run.run_id
+        latency_ms = round(chance.uniform(9, 30), 1)
         registry.add_version(
             name,
-            run_id=run_id,
-            metrics={"auc": round(value, 4), "accuracy": round(value + 0.05, 4), "p95_ms": round(chance.uniform(9, 30), 1)},
+            run_id=_add_run(registry, f"{name}-{version}", chance) if is_whole else None,
+            metrics={"auc": round(value, 4), "accuracy": round(value + 0.05, 4), "p95_ms": latency_ms},
             mlmodel=MLMODEL if is_whole else "flavors: {}\n",
             author=tags["owner"],
             description=f"Retrained on {clock.now:%B} data" if is_whole or version % 2 else "",
             aliases=["production"] if version == serving else ["staging"] if version == versions and serving else [],
         )
+
+
+def _add_run(registry: FakeRegistry, run_id: str, chance: random.Random) -> str:
+    events = Dataset(name="events", digest=f"{chance.getrandbits(32):08x}", context="training")
+    tags = {GIT_COMMIT_TAG: f"{chance.getrandbits(160):040x}"}
+    return registry.add_run(run_id, datasets=[events], params={"depth": "6"}, tags=tags).run_id
 
 
 def _signature_state(mlmodel: bytes) -> str:
