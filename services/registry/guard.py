@@ -154,17 +154,16 @@ def _gate(registry: GuardedRegistry, is_service: Callable[[str], bool]) -> Any:
     rule = RULES.get(request.endpoint or "")
     if rule is None or is_service(request.headers.get("Authorization", "")):
         return None
-    asked = _read(request)
+    try:
+        asked = _read(request)
+    except (TypeError, ValueError, AttributeError, LookupError):
+        return jsonify({"error_code": "INVALID_PARAMETER_VALUE", "message": "The request cannot be read."}), 400
     refusal = None if asked is None else rule(asked, registry)
-    if refusal is None:
-        return None
-    response = jsonify(_denial(refusal))
-    response.status_code = 403
-    return response
+    return None if refusal is None else (jsonify(_denial(refusal)), 403)
 
 
 def _read(request: Request) -> Asked | None:
-    """Read a request as its handler will; None for one that the handler cannot read either."""
+    """Read a request as its handler will; None for one that the handler refuses in the same words."""
     path, message = dict(request.view_args or {}), None
     try:
         if "artifact_path" in path:

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,11 @@ from tests.registry.worlds import FakeWorld, ServerWorld, World
 FILES = {"MLmodel": b"flavors: {}\n", "data/model.bin": bytes(range(256)), "data/deep/x y.txt": b"x"}
 
 
-@pytest.fixture(params=["fake", "rest", "direct"])
+def on_a_server(kind: str) -> Any:
+    return pytest.param(kind, marks=pytest.mark.long)
+
+
+@pytest.fixture(params=["fake", on_a_server("rest"), on_a_server("direct")])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "fake":
         yield FakeWorld()
@@ -33,7 +38,7 @@ def world(request: pytest.FixtureRequest) -> Iterator[World]:
     server.close()
 
 
-@pytest.fixture(params=["fake", "rest"])
+@pytest.fixture(params=["fake", on_a_server("rest")])
 def file_world(request: pytest.FixtureRequest) -> Iterator[World]:
     if request.param == "fake":
         yield FakeWorld()

@@ -456,6 +456,7 @@ def test_two_syncs_of_one_store_do_not_hurt_each_other(bench: Bench) -> None:
     assert bench.index.list_gone() == []
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_direct", [False, True])
 def test_a_real_registry_is_indexed_as_it_is(
     store: Store, mlflow_url: str, mlflow_folder: Path, *, is_direct: bool
