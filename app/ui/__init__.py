@@ -33,6 +33,7 @@ from app.ui.text import (
     key_values,
     md,
     prose,
+    role_words,
     strong,
     version_label,
 )
@@ -84,6 +85,7 @@ __all__ = [
     "primary_button",
     "prose",
     "refused_state",
+    "role_words",
     "section",
     "show_bars",
     "show_bug",

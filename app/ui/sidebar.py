@@ -6,16 +6,15 @@ import streamlit as st
 
 from app.ui.post_form import post_form
 from app.ui.status import index_age
-from app.ui.text import md
+from app.ui.text import md, role_words
 from services.identity import Actor
 
 
 def sidebar(actor: Actor) -> None:
     """Draw the person, the age of the index, and signing out."""
     with st.sidebar:
-        roles = ", ".join(role.replace("_", " ") for role in sorted(actor.roles)) or "no role"
         with st.container(gap="xxsmall"):
             st.markdown(f":small[**{md(actor.name)}**]")
-            st.markdown(f":gray[:small[{md(roles.capitalize())}]]")
+            st.markdown(f":gray[:small[{md(role_words(actor.roles))}]]")
         index_age(key="sidebar")
         post_form("/api/sign-out", key="sign_out", submit="Sign out", look="link", next_path="/")

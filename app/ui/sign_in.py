@@ -7,7 +7,7 @@ import streamlit as st
 from app.ui.buttons import primary_button
 from app.ui.post_form import Field, post_form
 from app.ui.session import get_gatehouse, is_oidc_configured, is_on_loopback
-from app.ui.text import md
+from app.ui.text import md, role_words
 from services.errors import Unauthenticated
 from services.identity import Role, system_actor
 from services.identity.credentials import BOOTSTRAP_FILE
@@ -81,7 +81,7 @@ def _demo_people() -> list[tuple[str, str]]:
         return []
     accounts = identity.accounts.list_accounts(system_actor("app"), limit=20)
     return [
-        (account.name, ", ".join(role.replace("_", " ") for role in sorted(account.roles)).capitalize())
+        (account.name, role_words(account.roles))
         for account in accounts
         if account.disabled_at is None and Role.SERVICE_ACCOUNT not in account.roles
     ]
