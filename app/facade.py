@@ -12,6 +12,7 @@ from services.audit import AuditLog
 from services.changes import ChangeKind, Changes
 from services.clock import Clock, utc_now
 from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback
+from services.deployments.migrations import PinsFollowMigrations
 from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
@@ -25,7 +26,10 @@ from services.identity.auditing import Auditing
 from services.jobs.jobs import Jobs
 from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
+from services.lineage.deprecation import Deprecations
+from services.lineage.migration import Migration, Migrations
 from services.lineage.registering import Registrations
+from services.lineage.telling import Stories
 from services.policies.document import DECISION_POLICY
 from services.promotions import Adoption, DriftDecisions, Promotion, Promotions, StageMover
 from services.registry.approved import Approved
@@ -144,6 +148,21 @@ class Gatehouse:
         )
 
     @cached_property
+    def stories(self) -> Stories:
+        """Stories of versions."""
+        return Stories(self.registry)
+
+    @cached_property
+    def deprecations(self) -> Deprecations:
+        """Deprecating versions, and reminding of it."""
+        return Deprecations(self.registry, self.store, self.audit, self.identity, clock=self.clock)
+
+    @cached_property
+    def migrations(self) -> Migrations:
+        """Moving models to new names."""
+        return Migrations(self.registry, self.changes)
+
+    @cached_property
     def index(self) -> Index:
         """What pages read of the registry."""
         return Index(self.store, clock=self.clock)
@@ -223,6 +242,7 @@ class Gatehouse:
             Adoption(self.drifts, followers),
             Rollback(self.registry, self.pins, mover, self.audit),
             Activation(self.documents),
+            Migration(self.registry, self.audit, [PinsFollowMigrations(self.pins)]),
         ]
         return Changes(self.store, self.audit, self.identity, kinds, outbox=self.outbox, clock=self.clock)
 

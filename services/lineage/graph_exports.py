@@ -50,12 +50,13 @@ def write_dot(graph: Graph) -> str:
     return "\n".join(["digraph lineage {", "  rankdir=LR;", *nodes, *edges, "}"])
 
 
-def list_openlineage_events(records: LineageRecords, *, namespace: str) -> list[dict[str, Any]]:
-    """Return one event a run that has a beginning, with the data sets it read and the models it logged."""
+def list_openlineage_events(records: LineageRecords, graph: Graph, *, namespace: str) -> list[dict[str, Any]]:
+    """Return one event for each run of the graph that has a beginning, with what it read and the models it logged."""
+    drawn = {node.id for node in graph.nodes}
     return [
         _event(run, [logged for logged in records.logged_models if logged.run_id == run.run_id], namespace)
         for run in records.runs
-        if run.started_at is not None
+        if run.started_at is not None and f"{NodeKind.RUN}:{run.run_id}" in drawn
     ]
 
 

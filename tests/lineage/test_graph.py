@@ -184,7 +184,7 @@ def test_labels_cannot_break_out_of_graphviz() -> None:
 
 
 def test_openlineage_tells_each_run_that_began_with_what_it_read_and_logged() -> None:
-    first, second = list_openlineage_events(chain(), namespace="demo")
+    first, second = list_openlineage_events(chain(), build_graph(chain()), namespace="demo")
     assert first["eventType"] == "OTHER"
     assert second["eventType"] == "COMPLETE"
     assert second["job"] == {"namespace": "demo", "name": "second"}
