@@ -87,21 +87,6 @@ class ModelEntry:
             health=Health(row.health),
         )
 
-    def as_json(self) -> dict[str, Any]:
-        """Return the entry of `models list --json`."""
-        return {
-            "name": self.name,
-            "latest_version": self.latest_version,
-            "aliases": dict(self.aliases),
-            "stage_versions": {stage.value: version for stage, version in self.stage_versions.items()},
-            "problems": [{"rule": problem.rule, "message": problem.message} for problem in self.problems],
-            "team": self.team,
-            "tier": self.tier,
-            "owner": self.owner,
-            "health": self.health.value,
-            "versions": self.version_count,
-        }
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionEntry:

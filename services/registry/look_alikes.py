@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 MIN_LETTERS_FOR_EDITS = 6
 
@@ -35,26 +34,30 @@ def split_words(name: str) -> list[str]:
 
 
 def find_look_alike(name: str, existing: Collection[str]) -> str | None:
-    """Return the first name by spelling that `name` is easily taken for, or None.
+    """Return the first name by spelling that a new name is easily taken for, or None; a name that exists is not new.
 
     >>> find_look_alike("fraud_detectors", ["churn_predictor", "fraud_detector"])
     'fraud_detector'
     """
+    if name in existing:
+        return None
     own = _keys(name)
-    return min((other for other in existing if other != name and not own.isdisjoint(_keys(other))), default=None)
+    return min((other for other in existing if not own.isdisjoint(_keys(other))), default=None)
 
 
-def group_look_alikes(names: Collection[str]) -> Mapping[str, str]:
-    """Return for each name that has look-alikes among the others one of them."""
-    holders: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for name in sorted(names):
-        for key in _keys(name):
-            holders[key].append(name)
+def group_look_alikes(names: Sequence[str]) -> Mapping[str, str]:
+    """Return for each name that is easily taken for an earlier one the earliest; who came first is nobody's look-alike.
+
+    >>> group_look_alikes(["fraud_detector", "churn_predictor", "fraud_detectors"])
+    {'fraud_detectors': 'fraud_detector'}
+    """
+    age = {name: place for place, name in enumerate(names)}
+    first_of: dict[tuple[str, str], str] = {}
     found: dict[str, str] = {}
-    for held in holders.values():
-        for name in held if len(held) > 1 else ():
-            other = held[1] if name == held[0] else held[0]
-            found[name] = min(found.get(name, other), other)
+    for name in age:
+        earlier = {first for key in _keys(name) if (first := first_of.setdefault(key, name)) != name}
+        if earlier:
+            found[name] = min(earlier, key=age.__getitem__)
     return found
 
 

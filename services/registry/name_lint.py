@@ -82,7 +82,7 @@ def lint_name(name: str, *, existing: Collection[str] = (), people: Collection[s
     """Return what is wrong with a name.
 
     Args:
-        existing: names that are registered, for look-alikes; `name` itself may be among them.
+        existing: names that are registered, which a new name should not look like; one that is among them is not new.
         people: account names, besides common given names.
 
     >>> report = lint_name("fraud_detector_v2")

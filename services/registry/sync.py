@@ -204,8 +204,8 @@ class Sync:
         names = frozenset(models)
         if names == self._names:
             return set()
-        before = self._writer.look_alikes if self._names else group_look_alikes(held.keys())
-        self._names, self._writer.look_alikes = names, group_look_alikes(names)
+        before = self._writer.look_alikes if self._names else group_look_alikes(_by_age(held.values()))
+        self._names, self._writer.look_alikes = names, group_look_alikes(_by_age(models.values()))
         after = self._writer.look_alikes
         return (
             {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)} & held.keys() & names
@@ -242,6 +242,12 @@ class Sync:
                 rows.put_sync_row(unit, attempt_us=to_micros(at), error=error.message)
                 unit.commit()
             raise
+
+
+def _by_age(models: Iterable[Any]) -> Sequence[str]:
+    """Return names in the order they came, of values or rows alike."""
+    aged = ((getattr(model, "created_us", None) or to_micros(model.created_at), model.name) for model in models)
+    return [name for _, name in sorted(aged)]
 
 
 def _is_remade(model: RegisteredModel, row: Any) -> bool:

@@ -109,7 +109,7 @@ def test_a_known_account_is_a_person() -> None:
     ],
 )
 def test_a_look_alike_is_told_and_the_registered_name_suggested(name: str) -> None:
-    report = lint_name(name, existing=["churn_predictor", "fraud_detector", name])
+    report = lint_name(name, existing=["churn_predictor", "fraud_detector"])
     assert "look_alike" in {problem.rule for problem in report.problems}
     assert report.suggestion == "fraud_detector"
 
@@ -119,18 +119,18 @@ def test_names_that_differ_enough_are_no_look_alikes(other: str) -> None:
     assert find_look_alike(other, ["fraud_detector", "store_1", "bat"]) is None
 
 
-def test_look_alikes_are_found_among_all_names_at_once() -> None:
-    names = ["fraud_detector", "fraud_detectors", "FraudDetector", "churn_predictor", "名前"]
-    assert group_look_alikes(names) == {
-        "fraud_detector": "FraudDetector",
-        "fraud_detectors": "FraudDetector",
-        "FraudDetector": "fraud_detector",
-    }
+def test_a_name_that_is_registered_is_not_told_of_its_look_alikes() -> None:
+    assert lint_name("fraud_detector", existing=["fraud_detector", "fraud_detectors"]).is_ok
+
+
+def test_look_alikes_are_found_among_all_names_and_the_first_is_none() -> None:
+    names = ["fraud_detector", "churn_predictor", "fraud_detectors", "名前", "FraudDetector"]
+    assert group_look_alikes(names) == {"fraud_detectors": "fraud_detector", "FraudDetector": "fraud_detector"}
 
 
 def test_many_names_of_one_skeleton_take_no_long_time() -> None:
     names = [f"{'_' * index}fraud_detector" for index in range(1, 3000)]
-    assert len(group_look_alikes(names)) == len(names)
+    assert len(group_look_alikes(names)) == len(names) - 1
 
 
 def test_the_json_is_that_of_the_interface() -> None:
@@ -163,9 +163,9 @@ def test_a_suggestion_is_itself_a_good_name_and_problems_come_with_reasons(name:
 
 
 @given(st.lists(st.text(alphabet="abcdefgh_", min_size=1, max_size=12), max_size=12, unique=True))
-def test_grouping_finds_exactly_what_comparing_pairs_finds(names: list[str]) -> None:
+def test_grouping_finds_exactly_what_comparing_with_those_before_finds(names: list[str]) -> None:
     grouped = group_look_alikes(names)
-    for name in names:
-        assert (name in grouped) == (find_look_alike(name, names) is not None)
+    for place, name in enumerate(names):
+        assert (name in grouped) == (find_look_alike(name, names[:place]) is not None)
         if name in grouped:
             assert find_look_alike(name, [grouped[name]]) == grouped[name]
