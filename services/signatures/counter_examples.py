@@ -17,11 +17,11 @@ import pandas as pd
 from services.signatures.check import Data, check
 from services.signatures.examples import MAX_VARIANTS, column_variants, example_array, example_frame, value_variants
 from services.signatures.param_values import is_param_value
-from services.signatures.values import Column, Columns, Object, Param, Signature, Tensor, Tensors
+from services.signatures.values import Column, Columns, Object, Param, Signature, Tensor, Tensors, column_by_label
 from services.signatures.verdicts import finite
 
 _EXTRA = "a column of nobody"
-_LENGTHS = (2, 3, 1)
+_LENGTHS = (2, 3, 1, 0)
 _PARAM_VALUES: tuple[Any, ...] = (
     *(7, 0.5, "text", True, "2026-01-02", [7], [0.5], ["text"], [True], ["2026-01-02"], {"key": 7}),
     *(np.int64(7), np.float64(0.5), np.datetime64("2026-01-02"), [np.int64(7)], [np.float64(0.5)]),
@@ -100,15 +100,14 @@ def _tables(old: Columns, new: Signature) -> Iterator[pd.DataFrame]:
 
 
 def _varied(base: pd.DataFrame, old: Columns, new: Columns) -> Iterator[pd.DataFrame]:
-    now = {index if column.name is None else column.name: column for index, column in enumerate(new.columns)}
-    for index, column in enumerate(old.columns):
-        label = index if column.name is None else column.name
+    now = column_by_label(new)
+    for label, column in column_by_label(old).items():
         after = now.get(label)
         if after is None or after == column:
             continue
         if after.is_required and not column.is_required:
             yield base.drop(columns=[label])
-        for series in islice(column_variants(column.type), MAX_VARIANTS):
+        for series in islice(column_variants(column.type, beside=after.type), MAX_VARIANTS):
             if _takes(column, series) and not _takes(after, series):
                 yield pd.DataFrame({name: series if name == label else base[name] for name in base.columns})
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from services.signatures.values import AnyType, Array, Columns, Map, Object, Scalar, Tensor, Type
+from services.signatures.values import AnyType, Array, Columns, Map, Object, Scalar, Tensor, Type, column_by_label
 
 MAX_VARIANTS = 500
 FREE_LENGTH = 2
@@ -43,15 +43,13 @@ _MISSING_KEY = "a key of nobody"
 
 def example_frame(declared: Columns) -> pd.DataFrame:
     """Return one row that holds every column, optional ones too."""
-    series = {
-        index if column.name is None else column.name: next(column_variants(column.type))
-        for index, column in enumerate(declared.columns)
-    }
-    return pd.DataFrame(series)
+    return pd.DataFrame(
+        {label: next(column_variants(column.type)) for label, column in column_by_label(declared).items()}
+    )
 
 
-def column_variants(of: Type) -> Iterator[pd.Series[Any]]:
-    """Yield columns of one row that the type takes, the plainest first."""
+def column_variants(of: Type, *, beside: Type | None = None) -> Iterator[pd.Series[Any]]:
+    """Yield columns of one row that the type takes, the plainest first; see `value_variants` for `beside`."""
     if isinstance(of, Scalar):
         for dtype, value in _CELLS[of]:
             yield pd.Series([value], dtype=dtype)
@@ -59,7 +57,7 @@ def column_variants(of: Type) -> Iterator[pd.Series[Any]]:
     if isinstance(of, AnyType):
         yield pd.Series(["text"], dtype="str")
         yield pd.Series([7], dtype="int64")
-    for value in value_variants(of):
+    for value in value_variants(of, beside=beside):
         # A list handed over as it is would become several rows.
         cell = np.empty(1, dtype=object)
         cell[0] = value
@@ -71,25 +69,30 @@ def example_value(of: Type) -> Any:
     return next(value_variants(of))
 
 
-def value_variants(of: Type) -> Iterator[Any]:
-    """Yield nested values that the type takes, each departing from the plainest in one place."""
+def value_variants(of: Type, *, beside: Type | None = None) -> Iterator[Any]:
+    """Yield nested values that the type takes, each departing from the plainest in one place.
+
+    Args:
+        beside: another type; where the two part, variants come first.
+    """
     match of:
         case AnyType():
             yield from _ANYTHING
         case Array():
-            yield from _array_variants(of)
+            yield from _array_variants(of, beside.items if isinstance(beside, Array) else None)
         case Object():
-            yield from _object_variants(of)
+            yield from _object_variants(of, beside if isinstance(beside, Object) else None)
         case Map():
-            for value in value_variants(of.values):
+            inner = beside.values if isinstance(beside, Map) else None  # noqa: PD011 - a map's, not a table's
+            for value in value_variants(of.values, beside=inner):
                 yield {_MISSING_KEY: value}
             yield {}
         case _:
             yield from _NESTED[of]
 
 
-def _array_variants(of: Array) -> Iterator[Any]:
-    for value in value_variants(of.items):
+def _array_variants(of: Array, beside: Type | None) -> Iterator[Any]:
+    for value in value_variants(of.items, beside=beside):
         # A bare list would lose the width of its numbers.
         yield np.array([value]) if isinstance(value, np.generic) else [value]
     yield []
@@ -98,14 +101,16 @@ def _array_variants(of: Array) -> Iterator[Any]:
         yield np.array([[7]]) if isinstance(of.items, AnyType) else np.array([example_value(of.items)])
 
 
-def _object_variants(of: Object) -> Iterator[dict[str, Any]]:
+def _object_variants(of: Object, beside: Object | None) -> Iterator[dict[str, Any]]:
     plain = {part.name: example_value(part.type) for part in of.properties}
     yield plain
-    for part in of.properties:
+    others = {part.name: part for part in beside.properties} if beside else {}
+    for part in sorted(of.properties, key=lambda part: others.get(part.name) == part):
         if not part.is_required:
             yield {name: value for name, value in plain.items() if name != part.name}
             yield {**plain, part.name: None}
-        for value in value_variants(part.type):
+        other = others.get(part.name)
+        for value in value_variants(part.type, beside=other.type if other else None):
             yield {**plain, part.name: value}
 
 

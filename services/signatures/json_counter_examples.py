@@ -13,7 +13,18 @@ import pandas as pd
 from services.signatures.counter_examples import find_refused_param
 from services.signatures.examples import MAX_VARIANTS
 from services.signatures.scoring import check_request, find_arrived, is_altered
-from services.signatures.values import AnyType, Array, Columns, Map, Object, Scalar, Signature, Tensors, Type
+from services.signatures.values import (
+    AnyType,
+    Array,
+    Columns,
+    Map,
+    Object,
+    Scalar,
+    Signature,
+    Tensors,
+    Type,
+    column_by_label,
+)
 
 _SENT: Mapping[Scalar, tuple[Any, ...]] = {
     Scalar.BOOLEAN: (True,),
@@ -57,31 +68,31 @@ def find_json_counter_example(old: Signature, new: Signature) -> dict[str, Any] 
 
 
 def _tables(old: Columns, new: Signature) -> Iterator[dict[str, Any]]:
-    varied = {index: list(islice(_cells(column.type), MAX_VARIANTS)) for index, column in enumerate(old.columns)}
-    names = [column.name for column in old.columns] if old.is_named else None
-    if any(not values and old.columns[index].is_required for index, values in varied.items()):
-        return
-    kept = [index for index, values in varied.items() if values]
-    base = [varied[index][0] for index in kept]
-    labels = [names[index] for index in kept] if names else None
-    yield _split(labels, base)
-    if labels:
-        yield _split([*labels, _KEY], [*base, 1])
-        yield _split(labels[::-1], base[::-1])
-    declared = new.inputs.columns if isinstance(new.inputs, Columns) else ()
-    same = {column.name: column for column in declared}
-    for at, index in enumerate(kept):
-        column = old.columns[index]
-        if labels and same.get(column.name) == column:
+    base: dict[Any, Any] = {}
+    for index, column in enumerate(old.columns):
+        cell = next(_cells(column.type), None)
+        if cell is None and column.is_required:
+            return
+        if cell is not None:
+            base[index if column.name is None else column.name] = cell
+    yield _split(old, base)
+    if not isinstance(new.inputs, Columns) or new.inputs.is_named != old.is_named:
+        yield _split(old, {**base, _KEY: 1})
+        yield _split(old, dict(reversed(base.items())))
+        yield {"dataframe_split": {**_split(old, base)["dataframe_split"], "index": [1]}}
+    now = column_by_label(new.inputs) if isinstance(new.inputs, Columns) else {}
+    for label, column in column_by_label(old).items():
+        if label not in base or now.get(label) == column:
             continue
-        if labels and not column.is_required:
-            yield _split(labels[:at] + labels[at + 1 :], base[:at] + base[at + 1 :])
-        for value in varied[index][1:]:
-            yield _split(labels, [*base[:at], value, *base[at + 1 :]])
+        if not column.is_required:
+            yield _split(old, {other: cell for other, cell in base.items() if other != label})
+        for cell in islice(_cells(column.type), 1, MAX_VARIANTS):
+            yield _split(old, {**base, label: cell})
 
 
-def _split(labels: list[Any] | None, row: list[Any]) -> dict[str, Any]:
-    return {"dataframe_split": {"data": [row], **({"columns": labels} if labels else {})}}
+def _split(declared: Columns, cells: dict[Any, Any]) -> dict[str, Any]:
+    named = {"columns": list(cells)} if declared.is_named else {}
+    return {"dataframe_split": {**named, "data": [list(cells.values())]}}
 
 
 def _cells(of: Type) -> Iterator[Any]:
@@ -141,6 +152,6 @@ def _differs(old: Signature, new: Signature, request: dict[str, Any]) -> bool:
     before, after = find_arrived(old, request), find_arrived(new, request)
     if not (isinstance(before, pd.DataFrame) and isinstance(after, pd.DataFrame) and isinstance(new.inputs, Columns)):
         return False
-    declared = {index if column.name is None else column.name for index, column in enumerate(new.inputs.columns)}
+    declared = column_by_label(new.inputs)
     kept = [label for label in before.columns if label in after.columns and label in declared]
     return any(before[label].tolist() != after[label].tolist() for label in kept)

@@ -6,6 +6,8 @@ outside the verdict: a caller may have sent anything under such a name.
 
 from __future__ import annotations
 
+from itertools import product
+
 from services.signatures.rules import Place, shown
 from services.signatures.scalar_requests import is_carried, judge_any, judge_never_carried, judge_scalars
 from services.signatures.tensor_dtypes import judge_json_cast, scalar_of
@@ -105,10 +107,11 @@ class RequestRules:
         if len(new.columns) > sum(column.is_required for column in old.columns):
             return both(Effect.BREAKING, "requests may have fewer columns than the model now declares")
         judged = both(Effect.RISKY, "columns are taken by position now: one that a caller sends elsewhere lands wrong")
-        for before in old.columns:
-            for after in new.columns:
-                inside = self._judge_inside(before.type, after.type, Place.COLUMN, is_nullable=False)
-                judged = worse_of_both(judged, inside)
+        pairs = product({column.type for column in old.columns}, {column.type for column in new.columns})
+        for before, after in pairs:
+            judged = worse_of_both(judged, self._judge_inside(before, after, Place.COLUMN, is_nullable=False))
+            if judged.frame.effect is judged.json.effect is Effect.BREAKING:
+                break
         return judged
 
     def to_tensors(self, old: Columns, new: Tensors) -> Judged:

@@ -10,7 +10,7 @@ from services.signatures.param_rules import diff_params
 from services.signatures.request_rules import RequestRules
 from services.signatures.rules import Place, Rules, shown
 from services.signatures.type_diff import diff_requirement, diff_types
-from services.signatures.values import Column, Columns, Schema, Signature, Tensor, Tensors
+from services.signatures.values import Column, Columns, Schema, Signature, Tensor, Tensors, column_by_label
 from services.signatures.verdicts import Change, ChangeKind, Judged, Side
 
 WHOLE_SIDE = "*"
@@ -57,7 +57,7 @@ def _whole(rules: Rules, before: str, after: str, judged: Judged) -> Change:
 
 
 def _diff_columns(rules: Rules, old: Columns, new: Columns) -> Iterator[Change]:
-    was, now = _by_key(old), _by_key(new)
+    was, now = column_by_label(old), column_by_label(new)
     for key, before in was.items():
         after = now.get(key)
         if after is None:
@@ -85,12 +85,6 @@ def _diff_columns(rules: Rules, old: Columns, new: Columns) -> Iterator[Change]:
                 after=shown(after.type),
                 judged=judged,
             )
-
-
-def _by_key(schema: Columns) -> dict[str | int | None, Column]:
-    if schema.is_named:
-        return {column.name: column for column in schema.columns}
-    return dict(enumerate(schema.columns))
 
 
 def _diff_tensors(rules: Rules, old: Tensors, new: Tensors) -> Iterator[Change]:

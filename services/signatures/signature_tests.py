@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from services.signatures.examples import column_variants
-from services.signatures.values import AnyType, Column, Columns, Scalar, Signature
+from services.signatures.values import AnyType, Column, Columns, Scalar, Signature, column_by_label
 
 MAX_TESTS = 200
 
@@ -74,9 +74,7 @@ def _is_plain(column: Column) -> bool:
 
 
 def _tests(declared: Columns) -> Iterator[SignatureTest]:
-    valid: _Row = {
-        index if column.name is None else column.name: _cell(column) for index, column in enumerate(declared.columns)
-    }
+    valid: _Row = {label: _cell(column) for label, column in column_by_label(declared).items()}
     yield _test("a valid example", valid, is_accepted=True)
     for label, column in zip(valid, declared.columns, strict=True):
         without = {other: cell for other, cell in valid.items() if other != label}

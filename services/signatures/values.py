@@ -227,5 +227,10 @@ def params_json(params: tuple[Param, ...] | None) -> list[dict[str, Any]] | None
     ]
 
 
+def column_by_label(declared: Columns) -> dict[str | int, Column]:
+    """Return the columns by name, or by position where they have none, in the declared order."""
+    return {index if column.name is None else column.name: column for index, column in enumerate(declared.columns)}
+
+
 def _named(name: str | int | None, declared: dict[str, Any]) -> dict[str, Any]:
     return declared if name is None else {"name": name, **declared}
