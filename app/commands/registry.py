@@ -16,6 +16,9 @@ from services.registry.index import CatalogQuery
 from services.registry.name_lint import lint_name
 from services.registry.names import check_model_name
 
+# A command waits for what the worker reads bit by bit.
+_DETAILS_BUDGET_S = 60
+
 _reason = click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 
 
@@ -29,7 +32,8 @@ def names_command() -> None:
 @json_option
 def lint(names: tuple[str, ...], *, as_json: bool) -> int:
     """Say what is wrong with NAMES, and what they could be called."""
-    reports = [lint_name(name) for name in names]
+    existing = current_gatehouse().index.list_names()
+    reports = [lint_name(name, existing=existing) for name in names]
     rows = [
         (report.name, "ok" if report.is_ok else "; ".join(each.message for each in report.problems), report.suggestion)
         for report in reports
@@ -94,16 +98,19 @@ def sync_command(*, full: bool, as_json: bool) -> int:
     """Bring the index in step with the registry, now."""
     gatehouse, actor = current_gatehouse(), current_actor()
     gatehouse.identity.demand(actor, Permission.READ_MODEL, subject="registry")
-    summary = gatehouse.sync.run(is_full=full)
-    drifts = gatehouse.drifts.detect(actor=actor)
+    summary = gatehouse.sync.run(is_full=full, details_budget_s=_DETAILS_BUDGET_S)
+    drifts = [*gatehouse.drifts.detect(actor=actor), *gatehouse.artifact_watch.check(actor=actor)]
     document = {
         "changed": list(summary.changed),
         "versions_written": summary.versions_written,
+        "details_pending": summary.details_pending,
         "full": summary.is_full,
         "drifts": [drift.as_json() for drift in drifts],
         "duration_s": round(summary.duration_s, 3),
     }
     lines = [f"{len(summary.changed)} models changed, {summary.versions_written} versions written."]
+    if summary.details_pending:
+        lines.append(f"Signatures and metrics of {summary.details_pending} versions are still to be read; sync again.")
     lines += [f"Drift {drift.id}: {drift.describe()}" for drift in drifts]
     return answer(document, as_json=as_json, lines=lines)
 
