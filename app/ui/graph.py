@@ -19,7 +19,7 @@ from app.ui.theme import Palette, palette
 from services.untrusted.escape import as_line
 
 _ROW_PX = 64
-_LAYER_PX = 58
+_LAYER_PX = 52
 _TALLEST_PX = 640
 # Its own size, so that corners and border are not stretched.
 _BOX = "path://M8 0h140a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-140a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"

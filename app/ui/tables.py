@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from app.ui.states import StateStyle, style_of
@@ -57,6 +58,7 @@ _SETTINGS: Mapping[Kind, Mapping[str, Any]] = MappingProxyType(
         Kind.SHARE: {"format": "percent", "min_value": 0, "max_value": 1},
     }
 )
+_MOMENT = pd.ArrowDtype(pa.timestamp("us", tz="UTC"))
 _ROW_PX = 34
 
 
@@ -138,7 +140,8 @@ def _cells(column: Column, rows: Sequence[Mapping[str, Any]]) -> Any:
     if column.kind in (Kind.NUMBER, Kind.SHARE):
         return pd.to_numeric(values, errors="coerce").astype("float64")
     if column.kind is Kind.WHEN:
-        return pd.to_datetime(values, utc=True)
+        # Arrow's own type: pandas' loses the time zone on its way to Arrow, and warns of it.
+        return pd.Series(values.to_list(), dtype=_MOMENT)
     return [_cell(column, row) for row in rows]
 
 
