@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import file_digest, sha256
@@ -13,6 +15,7 @@ from services.audit.notes import Signer, Verifier, check_note
 from services.audit.verify_export import MANIFEST_NAME
 from services.errors import InvalidInput, NotFound, Unverified
 
+_ENCRYPTED = 0x1
 MAX_MANIFEST_BYTES = 64 * 1024 * 1024
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 """The earliest time a ZIP can say: the time of packing proves nothing, and so the same content is the same bytes."""
@@ -42,15 +45,24 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
 
     Raises:
         NotFound: there is no such file.
-        InvalidInput: it is no ZIP, or is damaged.
+        InvalidInput: it is no ZIP.
+        Unverified: it is one, but something in it is damaged.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive
+        archive = zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.", next_step="Check the path.") from error
-    except (OSError, zipfile.BadZipFile, zipfile.LargeZipFile, EOFError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidInput(f"{path} cannot be read as a ZIP: {error}.", next_step="Use another copy of it.") from error
+    with archive:
+        try:
+            yield archive
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+            raise _damaged(path, error) from error
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # which seeking to a place that is none gives
+                raise
+            raise _damaged(path, error) from error
 
 
 def check_archive(archive: zipfile.ZipFile, *, title: str, verifiers: Iterable[Verifier]) -> None:
@@ -60,6 +72,8 @@ def check_archive(archive: zipfile.ZipFile, *, title: str, verifiers: Iterable[V
         Unverified: one is not, or none of the keys signed.
     """
     names = archive.namelist()
+    if any(member.flag_bits & _ENCRYPTED for member in archive.infolist()):
+        raise _unsigned(f"A file in {archive.filename} is encrypted")
     if MANIFEST_NAME not in names or archive.getinfo(MANIFEST_NAME).file_size > MAX_MANIFEST_BYTES:
         raise _unsigned(f"{archive.filename} has no manifest")
     try:
@@ -90,6 +104,10 @@ def _pack(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
     with content.open("rb") as source, archive.open(member, "w", force_zip64=True) as out:
         while block := source.read(1 << 20):
             out.write(block)
+
+
+def _damaged(path: Path, error: Exception) -> Unverified:
+    return Unverified(f"{path} is damaged: {error}.", next_step="Use another copy of it.")
 
 
 def _unsigned(why: str) -> Unverified:

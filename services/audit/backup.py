@@ -106,7 +106,8 @@ def verify_backup(path: Path, keys: KeyRing) -> Backup:
             checkpoint = parse_checkpoint(check_note(note, verifiers))
         except ValueError as error:
             raise _unusable(path, f"its checkpoint cannot be trusted: {error}") from error
-        snapshot = Path(archive.extract("store", folder))
+        with told(Path(folder)):
+            snapshot = Path(archive.extract("store", folder))
         hashes = read_hashes(about["dialect"], snapshot)
     if compute_snapshot_root(hashes, checkpoint.size) != checkpoint.root:
         raise _unusable(path, f"its events are not the {checkpoint.size} of its checkpoint")

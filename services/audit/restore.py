@@ -71,7 +71,8 @@ def restore_backup(store: Store, path: Path, *, home: Path, actor: Acting, clock
         checkpoints.keys.trust(read_key(archive))
         if checkpoints.keys.find_signer() is None:
             checkpoints.keys.create_signer()
-        snapshot = Path(archive.extract("store", folder))
+        with told(Path(folder)):
+            snapshot = Path(archive.extract("store", folder))
         warning = _find_loss(backup, read_hashes(backup.dialect, snapshot), outside)
         restore_snapshot(store, snapshot)
         upgrade(store)

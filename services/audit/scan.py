@@ -14,6 +14,7 @@ from services.audit.personal import PersonalLedger
 from services.audit.sealing import TALLIED, Tallies
 from services.audit.tree import KEPT_LEVELS, TILE_HEIGHT
 from services.clock import from_text, to_micros
+from services.errors import Unverified
 from services.store import UnitOfWork, audit_log
 from services.store.audit_log import CHUNK_EVENTS, EventRow
 from services.store.audit_reading import DAY_US
@@ -35,12 +36,11 @@ class Scan:
 
     Args:
         report: told what is wrong with an event.
-        promises: roots to meet on the way, by size, each with what to call it.
     """
 
-    def __init__(self, report: Report, promises: dict[int, list[tuple[str, bytes]]]) -> None:
+    def __init__(self, report: Report) -> None:
         self._report = report
-        self._promises = promises
+        self._promises: dict[int, list[tuple[str, bytes]]] = {}
         self._chunks = CompactRange.empty()
         self._rest = CompactRange.empty()
         self.kept_promises = 0
@@ -54,12 +54,16 @@ class Scan:
         """The tree over the events read so far."""
         return self._join(self._rest)
 
+    def expect(self, promises: dict[int, list[tuple[str, bytes]]]) -> None:
+        """Note the roots to meet on the way, by size, each with what to call it."""
+        self._promises = promises
+
     def read(self, unit: UnitOfWork, progress: Callable[[int], None]) -> None:
         """Read every event up to the first gap."""
         is_whole = True
         while is_whole:
             first = self._first
-            rows = audit_log.list_events(unit, first, first + BATCH_EVENTS)
+            rows = self._list_readable(unit, first, first + BATCH_EVENTS)
             for start in range(0, max(len(rows), 1), CHUNK_EVENTS):
                 is_whole = is_whole and self._take(unit, rows[start : start + CHUNK_EVENTS])
             progress(self.tree.size)
@@ -75,6 +79,20 @@ class Scan:
 
     def _join(self, rest: CompactRange) -> CompactRange:
         return CompactRange(size=self._first + rest.size, peaks=self._chunks.peaks + rest.peaks)
+
+    def _list_readable(self, unit: UnitOfWork, first: int, end: int) -> Sequence[Row]:
+        """Return the events [first, end) up to one that the database cannot even read."""
+        try:
+            return audit_log.list_events(unit, first, end)
+        except Unverified:
+            rows: list[Row] = []
+            for seq in range(first, end):
+                try:
+                    rows += audit_log.list_events(unit, seq, seq + 1)
+                except Unverified:
+                    self._report(seq, f"Event {seq} cannot be read: it holds text that is not UTF-8.")
+                    break
+            return rows
 
     def _take(self, unit: UnitOfWork, rows: Sequence[Row]) -> bool:
         """Take in up to a chunk of events; returns whether there may be more."""

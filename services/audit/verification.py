@@ -27,6 +27,8 @@ _BEYOND = 2**63 - 1
 Progress = Callable[[int, int], None]
 """Told how many events are verified, and how many there are."""
 
+_Report = Callable[[int | None, str], None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
@@ -78,23 +80,29 @@ def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verificatio
     problems: list[Problem] = []
 
     def report(seq: int | None, message: str) -> None:
-        if len(problems) < MAX_PROBLEMS:
-            problems.append(Problem(seq=seq, message=message))
+        problem = Problem(seq=seq, message=message)
+        if len(problems) < MAX_PROBLEMS and problem not in problems:
+            problems.append(problem)
 
     with audit.store.read() as unit:
-        head = audit_log.find_head(unit)
-        total = 0 if head is None else head.size
-        scan = Scan(report, _list_promises(unit, audit.checkpoints, report))
-        scan.read(unit, lambda done: None if progress is None else progress(done, max(done, total)))
-        _check_size(unit, scan, report)
-        _check_kept(unit, scan, report)
-        _check_root(unit, scan, report)
+        scan = Scan(report)
+        try:
+            _verify(unit, audit.checkpoints, scan, report, progress)
+        except Unverified as error:
+            report(None, error.message)
     problems.sort(key=lambda problem: problem.seq is None)
     tree = scan.tree
     return Verification(size=tree.size, root=tree.root, checkpoints=scan.kept_promises, problems=tuple(problems))
 
 
-_Report = Callable[[int | None, str], None]
+def _verify(unit: UnitOfWork, checkpoints: Checkpoints, scan: Scan, report: _Report, progress: Progress | None) -> None:
+    head = audit_log.find_head(unit)
+    total = 0 if head is None else head.size
+    scan.expect(_list_promises(unit, checkpoints, report))
+    scan.read(unit, lambda done: None if progress is None else progress(done, max(done, total)))
+    _check_size(unit, scan, report)
+    _check_kept(unit, scan, report)
+    _check_root(unit, scan, report)
 
 
 def _list_promises(unit: UnitOfWork, checkpoints: Checkpoints, report: _Report) -> dict[int, list[tuple[str, bytes]]]:

@@ -18,6 +18,7 @@ import hashlib
 import json
 import sys
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -293,7 +294,10 @@ def read_zip(path: Path) -> dict[str, bytes]:
             raise NotVerifiedError("The evidence holds two files of one name.")
         if sum(member.file_size for member in archive.infolist()) > MAX_EVIDENCE_BYTES:
             raise NotVerifiedError("The evidence unpacks to more than half a gibibyte.")
-        return {name: archive.read(name) for name in names}
+        try:
+            return {name: archive.read(name) for name in names}
+        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            raise NotVerifiedError(f"A file of the evidence is damaged: {error}.") from error
 
 
 def _get_seq(leaf: bytes, line: int) -> Any:

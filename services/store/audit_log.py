@@ -186,6 +186,11 @@ def run(unit: UnitOfWork, statement: str, *values: Any) -> list[Any]:
         cursor.execute(statement if unit.dialect == "sqlite" else statement.replace("?", "%s"), values)
         return list(cursor.fetchall()) if cursor.description else []
     except base as error:
+        if "Could not decode to UTF-8" in str(error):
+            raise Unverified(
+                "The audit log holds text that is not UTF-8.",
+                next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
+            ) from error
         raise DBAPIError.instance(statement, values, error, base, dialect=connection.dialect) from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -169,6 +170,23 @@ def test_what_is_no_evidence_says_so(tmp_path: Path) -> None:
     path.write_bytes(b"PK nonsense")
     with pytest.raises(InvalidInput, match="cannot be read"):
         verify_evidence_file(path)
+
+
+def test_evidence_with_any_byte_changed_verifies_only_if_no_content_did(evidence: Evidence, tmp_path: Path) -> None:
+    whole = evidence.path.read_bytes()
+    script = tmp_path / "verify_export.py"
+    script.write_bytes(read(evidence.path)["verify_export.py"])
+    files = read(evidence.path)
+    for start in range(0, len(whole), len(whole) // 60):
+        changed = bytearray(whole)
+        changed[start] ^= 1
+        evidence.path.write_bytes(changed)
+        with suppress(Unverified, InvalidInput):
+            verify_evidence_file(evidence.path)
+            assert read(evidence.path) == files
+    evidence.path.write_bytes(whole[:-30])
+    with pytest.raises(InvalidInput, match="cannot be read"):
+        verify_evidence_file(evidence.path)
 
 
 def test_a_change_without_events_has_no_evidence(audit: AuditLog, tmp_path: Path) -> None:

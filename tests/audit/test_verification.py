@@ -92,7 +92,7 @@ def find_problems(installation: Installation) -> tuple[int | None, str]:
 EVENT_COLUMNS = {
     "event_id": ("event_id || 'x'", "'other'", "x'00'"),
     "ts_us": ("ts_us + 1", "ts_us - 86400000000", "'text'"),
-    "actor": ("'mallory'", "actor || ' '", "x'00'"),
+    "actor": ("'mallory'", "actor || ' '", "x'00'", "CAST(x'ff' AS TEXT)"),
     "action": ("'a:b:c'", "upper(action)"),
     "subject": ("'other/1'", "subject || '0'"),
     "model": ("'other'", "coalesce(model, 'x') || 'x'"),
@@ -177,7 +177,7 @@ SINGLE_TAMPERINGS = [
     (297, "UPDATE audit_disclosure SET salt = zeroblob(16) WHERE seq = 297"),
     (297, "UPDATE audit_disclosure SET salt = 'text' WHERE seq = 297"),
     (297, "UPDATE audit_disclosure SET name = '/after/other' WHERE seq = 297"),
-    (297, "UPDATE audit_disclosure SET seq = 296 WHERE seq = 297"),
+    (296, "UPDATE audit_disclosure SET seq = 296 WHERE seq = 297"),
     (298, "DELETE FROM audit_disclosure WHERE seq = 298"),
     (297, "DELETE FROM audit_disclosure"),
     (9999, "UPDATE audit_disclosure SET seq = 9999 WHERE seq = 298"),
@@ -201,6 +201,11 @@ SINGLE_TAMPERINGS = [
     (None, "UPDATE audit_tally SET field = 'x' WHERE field = 'all'"),
     (None, "DELETE FROM audit_tally WHERE field = 'model'"),
     (None, "INSERT INTO audit_tally VALUES ('actor', 'mallory', -1, 3)"),
+    (None, "UPDATE audit_tally SET value = CAST(x'ff' AS TEXT) WHERE field = 'all' AND day = -1"),
+    (None, "UPDATE audit_checkpoint SET note = CAST(x'ff' AS TEXT)"),
+    (None, "UPDATE audit_head SET frontier = CAST(x'ff' AS TEXT)"),
+    (255, "UPDATE audit_event SET subject = CAST(x'ff' AS TEXT) WHERE seq >= 255"),
+    (256, "UPDATE audit_event SET subject = CAST(x'ff' AS TEXT) WHERE seq >= 256"),
 ]
 
 
