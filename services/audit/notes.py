@@ -203,6 +203,10 @@ def _encode(data: bytes) -> str:
 
 def _decode(text: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise ValueError(f"{text[:60]!r} is not base64") from error
+    # Bits beyond the last byte are dropped in decoding: of several texts for the same bytes, one is canonical.
+    if _encode(decoded) != text:
+        raise ValueError(f"{text[:60]!r} is not canonical base64")
+    return decoded
