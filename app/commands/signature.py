@@ -51,11 +51,14 @@ def show(ref: str, *, as_json: bool) -> int:
         "reason": reading.reason,
         **sides,
         "has_input_example": reading.has_input_example,
+        "is_from_type_hints": reading.is_from_type_hints,
         "mlflow_version": reading.mlflow_version,
     }
     rows = _declared(signature) if signature else []
     told = table(("SIDE", "NAME", "TYPE", ""), rows) if rows else []
-    lines = [*([as_line(reading.reason)] if reading.reason else []), *told]
+    hinted = "The model checks its input by its own type hints; MLflow enforces nothing of this."
+    notes = [reading.reason] * bool(reading.reason) + [hinted] * reading.is_from_type_hints
+    lines = [*map(as_line, notes), *told]
     return answer(document, as_json=as_json, lines=lines, is_yes=signature is not None)
 
 
