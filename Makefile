@@ -22,7 +22,7 @@ install: .venv/installed assets
 
 assets: app/static/editor.js
 
-app/static/editor.js: $(wildcard app/editor/*.js app/editor/*.json app/editor/*.mjs)
+app/static/editor.js: $(wildcard app/editor/src/*.js) app/editor/package-lock.json app/editor/build.sh
 	sh app/editor/build.sh
 
 test: install .venv/installed-dev

@@ -11,7 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
@@ -40,9 +40,16 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     for module in _WARM:
         await to_thread.run_sync(importlib.import_module, module)
     await to_thread.run_sync(_announce_bootstrap)
+    await to_thread.run_sync(_warm_services)
     gc.collect()
     gc.freeze()
     yield
+
+
+def _warm_services() -> None:
+    # Gates bring in scipy, which the first person to open the inbox would wait for.
+    with suppress(GatehouseError):
+        _ = get_gatehouse().changes
 
 
 def _announce_bootstrap() -> None:

@@ -17,6 +17,7 @@ from services.registry.index import CatalogQuery, CatalogSort, Totals
 _WAITING_SHOWN = 8
 _CHANGES_LOOKED_AT = 50
 _EVENTS_SHOWN = 10
+_EVENTS_LOOKED_AT = 100
 _MODELS_SHOWN = 5
 
 gatehouse = get_gatehouse()
@@ -118,7 +119,9 @@ def show_standing(totals: Totals) -> None:
 def show_events() -> None:
     """Draw what happened lately."""
     ui.section("Lately")
-    events = gatehouse.audit.list_events(EventQuery(), newest_first=True, limit=_EVENTS_SHOWN).events
+    newest = gatehouse.audit.list_events(EventQuery(), newest_first=True, limit=_EVENTS_LOOKED_AT).events
+    # Who came and went is in the log; what was done is what one comes here for.
+    events = [event for event in newest if not event.action.startswith("session:")][:_EVENTS_SHOWN]
     rows: list[dict[str, Any]] = [
         {
             "at": event.at,
@@ -132,7 +135,7 @@ def show_events() -> None:
     ui.data_table(
         rows,
         [
-            ui.Column(name="at", label="When", kind=ui.Kind.WHEN, width=120),
+            ui.Column(name="at", label="When", kind=ui.Kind.WHEN, width=136),
             ui.Column(name="actor", label="Who", width=130),
             ui.Column(name="what", label="What", width=230),
             ui.Column(name="subject", label="About", width=200),

@@ -12,7 +12,7 @@ from functools import cache
 import streamlit as st
 
 from app.facade import Gatehouse
-from services.errors import Unauthenticated
+from services.errors import Forbidden, Unauthenticated
 from services.identity import Actor
 from services.logs import current_reference
 from services.settings import load_settings
@@ -49,12 +49,12 @@ def current_actor(*, is_active: bool = True) -> Actor:
     raise Unauthenticated("Nobody is signed in.", next_step="Sign in.")
 
 
-def find_actor() -> tuple[Actor | None, Unauthenticated | None]:
+def find_actor() -> tuple[Actor | None, Unauthenticated | Forbidden | None]:
     """Return who is signed in, or why nobody is; the reason is None for somebody who was not here before."""
     had_session = COOKIE in st.context.cookies or (is_oidc_configured() and st.user.is_logged_in)
     try:
         return current_actor(), None
-    except Unauthenticated as error:
+    except (Unauthenticated, Forbidden) as error:
         return None, error if had_session else None
 
 

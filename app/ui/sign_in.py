@@ -7,23 +7,22 @@ import streamlit as st
 from app.ui.buttons import primary_button
 from app.ui.post_form import Field, post_form
 from app.ui.session import get_gatehouse, is_oidc_configured, is_on_loopback
-from app.ui.text import md, role_words
-from services.errors import Unauthenticated
+from app.ui.text import md, prose, role_words
+from services.errors import Forbidden, Unauthenticated
 from services.identity import Role, system_actor
 from services.identity.credentials import BOOTSTRAP_FILE
 
 _WAYS = {"password": "Sign in", "choose": "Choose a password", "bootstrap": "First admin"}
 
 
-def sign_in_page(why: Unauthenticated | None) -> None:
+def sign_in_page(why: Unauthenticated | Forbidden | None) -> None:
     """Draw the ways in; `why` is what ended the session before."""
     with st.container(horizontal_alignment="center"), st.container(width=400):
         st.space("large")
         st.title("Sign in to Gatehouse", anchor=False)
         if why is not None:
-            st.info(md(why.next_step), title=md(why.message), icon=":material/logout:")
-        if is_oidc_configured() and primary_button("Sign in with your organisation", key="oidc", width="stretch"):
-            st.login()
+            st.info(prose(why.next_step), title=md(why.message), icon=":material/logout:")
+        _organisation()
         people = _demo_people()
         if people:
             _one_click(people)
@@ -31,6 +30,17 @@ def sign_in_page(why: Unauthenticated | None) -> None:
                 _local()
         else:
             _local()
+
+
+def _organisation() -> None:
+    """Draw the way in through an identity provider; a session that ended stays ended, so its token is dropped first."""
+    if not is_oidc_configured():
+        return
+    if st.user.is_logged_in:
+        if primary_button("Sign out of your organisation and in again", key="oidc", width="stretch"):
+            st.logout()
+    elif primary_button("Sign in with your organisation", key="oidc", width="stretch"):
+        st.login()
 
 
 def _one_click(people: list[tuple[str, str]]) -> None:
