@@ -19,6 +19,9 @@ from services.errors import Conflict, InvalidInput, NotFound, Unverified
 from services.store import Store, UnitOfWork, audit_log
 from services.store.audit_log import HeadRow
 
+MAX_NAME_BYTES = 1024
+"""What fits twice into an entry of an index of PostgreSQL, which is a third of a page."""
+
 _EVERYTHING = EventQuery()
 
 
@@ -203,10 +206,12 @@ def _get_tree(head: HeadRow) -> CompactRange:
 
 
 def _check_names(row: audit_log.EventRow) -> None:
-    for name in ("event_id", "actor", "action", "subject", "model"):
-        if "\0" in (getattr(row, name) or ""):
+    for field in ("event_id", "actor", "action", "subject", "model"):
+        name = getattr(row, field) or ""
+        if "\0" in name or len(name.encode()) > MAX_NAME_BYTES:
             raise InvalidInput(
-                f"The {name} {getattr(row, name)!r} of an event holds a NUL.", next_step="Give a name without it."
+                f"The {field} {name[:100]!r} of an event holds a NUL or is longer than {MAX_NAME_BYTES} bytes.",
+                next_step="Give a shorter name without it.",
             )
 
 

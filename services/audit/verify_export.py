@@ -309,9 +309,12 @@ def _get_seq(leaf: bytes, line: int) -> Any:
 
 def _decode(text: str, what: str) -> bytes:
     try:
-        return base64.b64decode(text, validate=True)
+        decoded = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise NotVerifiedError(f"{what.capitalize()} is not base64.") from error
+    if base64.b64encode(decoded).decode() != text:
+        raise NotVerifiedError(f"{what.capitalize()} is not canonical base64.")
+    return decoded
 
 
 if __name__ == "__main__":

@@ -26,8 +26,13 @@ ARTIFACTS = {"fraud/7": "sha256:aa", "fraud/8": "sha256:bb"}
 
 
 @pytest.fixture
-def audit(any_store: Store, tmp_path: Path) -> AuditLog:
-    log = open_log(any_store, tmp_path / "home")
+def audit(store: Store, tmp_path: Path) -> AuditLog:
+    return furnish(store, tmp_path / "home")
+
+
+def furnish(store: Store, home: Path) -> AuditLog:
+    """Open a log of 300 events, with pins, shadow states and settings in its home."""
+    log = open_log(store, home)
     (log.home / "shadow-states" / "fraud" / "duckdb").mkdir(parents=True)
     (log.home / "shadow-states" / "fraud" / "duckdb" / "2026-03-01.parquet").write_bytes(b"state")
     (log.home / "pins.yaml").write_text("models: {}\n")
@@ -83,7 +88,9 @@ def test_a_backup_made_while_others_write_verifies(
     assert (made.checkpoint.size, made.size) == (300, 301)
 
 
-def test_a_restore_brings_everything_back(audit: AuditLog, backup: Backup) -> None:
+def test_a_restore_brings_everything_back(any_store: Store, tmp_path: Path) -> None:
+    audit = furnish(any_store, tmp_path / "home")
+    backup = make(audit, tmp_path / "backup.zip")
     fill(audit, 50)
     (audit.home / "pins.yaml").write_text("models: {changed: true}\n")
     (audit.home / "shadow-states" / "later").mkdir()
@@ -100,8 +107,9 @@ def test_a_restore_brings_everything_back(audit: AuditLog, backup: Backup) -> No
     record(again)
 
 
-def test_the_database_still_guards_the_log_after_a_restore(audit: AuditLog, backup: Backup) -> None:
-    restore(audit, backup.path)
+def test_the_database_still_guards_the_log_after_a_restore(any_store: Store, tmp_path: Path) -> None:
+    audit = furnish(any_store, tmp_path / "home")
+    restore(audit, make(audit, tmp_path / "backup.zip").path)
     with pytest.raises(Exception, match="append-only"), audit.store.engine.connect() as connection:
         connection.execute(text("DELETE FROM audit_event"))
 
@@ -138,12 +146,11 @@ def test_a_restore_of_another_branch_of_the_log_says_so(audit: AuditLog, backup:
 def test_a_new_machine_is_restored_from_backup_and_keys(audit: AuditLog, backup: Backup, tmp_path: Path) -> None:
     key = audit.checkpoints.get_key()
     shutil.rmtree(audit.home)
-    if audit.store.engine.dialect.name == "sqlite":
-        database = str(audit.store.engine.url.database)
-        audit.store.close()
-        for suffix in ("", "-wal", "-shm"):
-            Path(f"{database}{suffix}").unlink(missing_ok=True)
-        upgrade(audit.store)
+    database = str(audit.store.engine.url.database)
+    audit.store.close()
+    for suffix in ("", "-wal", "-shm"):
+        Path(f"{database}{suffix}").unlink(missing_ok=True)
+    upgrade(audit.store)
     restore(audit, backup.path)
     again = open_log(audit.store, audit.home)
     assert again.checkpoints.get_key() == key

@@ -17,6 +17,7 @@ from services.audit.exports import verify_evidence_file
 from services.audit.notes import Signer
 from services.audit.report import EvidenceParts
 from services.audit.verify_export import MANIFEST_TITLE
+from services.audit.verify_export import main as script_main
 from services.errors import InvalidInput, NotFound, Unverified
 from services.store import Store
 from tests.audit.builders import fill, open_log, record
@@ -48,8 +49,8 @@ PARTS = EvidenceParts(
 
 
 @pytest.fixture
-def audit(any_store: Store, tmp_path: Path) -> AuditLog:
-    log = open_log(any_store, tmp_path / "home")
+def audit(store: Store, tmp_path: Path) -> AuditLog:
+    log = open_log(store, tmp_path / "home")
     fill(log, 300)
     for action in ("promotion:request:made", "promotion:approval:granted", "promotion:request:completed"):
         record(log, action=action, change_id=4711, reason=HOSTILE)
@@ -91,6 +92,19 @@ def test_the_script_inside_verifies_the_whole(audit: AuditLog, evidence: Evidenc
     key.write_text(audit.checkpoints.get_key())
     assert "with the key given" in run_script(script, evidence.path, key).stdout
     assert "the key inside" in run_script(script, evidence.path).stdout
+
+
+def test_the_script_says_whose_key_it_used(
+    audit: AuditLog, evidence: Evidence, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = tmp_path / "key"
+    key.write_text(audit.checkpoints.get_key())
+    assert script_main([str(evidence.path), str(key)]) == 0
+    assert script_main([str(evidence.path)]) == 0
+    given, inside = capsys.readouterr().out.splitlines()
+    assert given.endswith("with the key given.")
+    assert inside.endswith(": compare it.")
+    assert script_main([str(evidence.path), str(key), str(key), str(key)]) == 2
 
 
 def test_the_same_evidence_is_the_same_bytes(audit: AuditLog, evidence: Evidence, tmp_path: Path) -> None:

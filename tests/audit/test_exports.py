@@ -22,6 +22,7 @@ from services.audit.merkle import CompactRange, leaf_hash, prove_inclusion
 from services.audit.notes import Checkpoint, Signer
 from services.audit.verify_export import NotVerifiedError, is_signed, parse_checkpoint, verify_inclusion
 from services.audit.verify_export import compute_root as script_root
+from services.audit.verify_export import main as script_main
 from services.errors import InvalidInput, NotFound, Unreachable, Unverified
 from services.store import Store
 from tests.audit import naive_merkle
@@ -29,8 +30,8 @@ from tests.audit.builders import fill, open_log, record
 
 
 @pytest.fixture
-def audit(any_store: Store, tmp_path: Path) -> AuditLog:
-    log = open_log(any_store, tmp_path / "home")
+def audit(store: Store, tmp_path: Path) -> AuditLog:
+    log = open_log(store, tmp_path / "home")
     fill(log, 600)
     return log
 
@@ -60,6 +61,14 @@ def test_an_export_is_the_leaves_one_a_line(audit: AuditLog, export: Export) -> 
     )
     canonical = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
     assert canonical == lines[41]
+
+
+def test_an_export_of_postgresql_verifies_too(postgres_store: Store, tmp_path: Path) -> None:
+    log = open_log(postgres_store, tmp_path / "home")
+    fill(log, 300)
+    export = export_leaves(log, tmp_path / "events.jsonl")
+    assert verify_export_files(export.path, export.checkpoint, export.key).covered == 300
+    assert export_table(log, tmp_path / "events.csv", EventQuery(text="reason")) == 300
 
 
 def test_an_export_verifies_offline(export: Export) -> None:
@@ -151,6 +160,21 @@ def test_an_export_that_cannot_be_written_says_so(audit: AuditLog, tmp_path: Pat
     (tmp_path / "file").write_text("")
     with pytest.raises(Unreachable, match="cannot be used"):
         export_leaves(audit, tmp_path / "file" / "events.jsonl")
+
+
+def test_the_script_tells_how_it_went(export: Export, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    files = [str(path) for path in (export.path, export.checkpoint, export.key)]
+    assert script_main(files) == 0
+    assert capsys.readouterr().out.startswith("VERIFIED: 600 events")
+    export.path.write_bytes(b"")
+    assert script_main(files) == 4
+    assert capsys.readouterr().out == "NOT VERIFIED: The export has 0 events, but the checkpoint covers 600.\n"
+    assert script_main([]) == 2
+    assert "verify_export.py EVENTS.jsonl CHECKPOINT KEY" in capsys.readouterr().out
+    assert script_main([str(tmp_path / "nowhere.zip")]) == 2
+    assert "Cannot read" in capsys.readouterr().err
+    export.key.write_text("name+00000000+AQ==")
+    assert script_main(files) == 4
 
 
 def test_the_script_needs_nothing_but_python() -> None:

@@ -49,10 +49,10 @@ def audit(any_store: Store, tmp_path: Path) -> AuditLog:
     return log
 
 
-@pytest.mark.parametrize("statement", FORBIDDEN)
-def test_the_database_refuses_to_change_the_log(audit: AuditLog, statement: str) -> None:
-    with pytest.raises(DatabaseError, match="audit log"), audit.store.engine.connect() as connection:
-        connection.execute(text(statement))
+def test_the_database_refuses_to_change_the_log(audit: AuditLog) -> None:
+    for statement in FORBIDDEN:
+        with pytest.raises(DatabaseError, match="audit log"), audit.store.engine.connect() as connection:
+            connection.execute(text(statement))
     assert verify_log(audit).is_verified
 
 
@@ -67,10 +67,10 @@ def test_sqlite_refuses_to_replace_what_is_in_the_log(store: Store, tmp_path: Pa
     assert verify_log(log).is_verified
 
 
-@pytest.mark.parametrize("table", ["audit_event", "audit_node", "audit_checkpoint", "audit_disclosure", "audit_head"])
-def test_postgresql_refuses_to_empty_the_log(postgres_store: Store, table: str) -> None:
-    with pytest.raises(DatabaseError, match="audit log"), postgres_store.engine.connect() as connection:
-        connection.execute(text(f"TRUNCATE {table}"))
+def test_postgresql_refuses_to_empty_the_log(postgres_store: Store) -> None:
+    for table in ("audit_event", "audit_node", "audit_checkpoint", "audit_disclosure", "audit_head"):
+        with pytest.raises(DatabaseError, match="audit log"), postgres_store.engine.connect() as connection:
+            connection.execute(text(f"TRUNCATE {table}"))
 
 
 def test_postgresql_refuses_any_but_the_next_event(postgres_store: Store, tmp_path: Path) -> None:

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError
 
 from services.audit import AuditLog, EventQuery
 from services.audit.verification import verify_log
-from services.errors import Conflict, InvalidInput, NotFound, Unverified
-from services.store import Store
+from services.errors import Conflict, InvalidInput, NotFound, Unreachable, Unverified
+from services.identity.actors import Actor
+from services.store import Store, audit_log
 from tests.audit.builders import ADA, BOB, fill, open_log, record
 from tests.conftest import FakeClock
 
@@ -105,12 +107,11 @@ def test_values_that_are_nearly_json_are_taken(audit: AuditLog) -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "value", [float("nan"), float("inf"), 2**53, -(2**53), "\ud800", b"bytes", {1, 2}, object()], ids=repr
-)
-def test_values_that_are_no_json_are_refused_and_leave_nothing(audit: AuditLog, value: Any) -> None:
-    with pytest.raises(InvalidInput, match="canonical JSON"):
-        record(audit, after={"value": value})
+def test_values_that_are_no_json_are_refused_and_leave_nothing(audit: AuditLog) -> None:
+    values: list[Any] = [float("nan"), float("inf"), 2**53, -(2**53), "\ud800", b"bytes", {1, 2}, object()]
+    for value in values:
+        with pytest.raises(InvalidInput, match="canonical JSON"):
+            record(audit, after={"value": value})
     assert audit.list_events().events == ()
 
 
@@ -121,9 +122,14 @@ def test_endless_nesting_is_refused(audit: AuditLog) -> None:
         record(audit, after=endless)
 
 
-def test_a_name_with_a_nul_is_refused(audit: AuditLog) -> None:
-    with pytest.raises(InvalidInput, match=r"subject .* holds a NUL"):
-        record(audit, subject="fraud\0/7")
+def test_a_name_with_a_nul_or_without_end_is_refused(audit: AuditLog) -> None:
+    for name in ("fraud\0/7", "x" * 1025, "é" * 513):
+        with pytest.raises(InvalidInput, match=r"subject .* holds a NUL or is longer than 1024 bytes"):
+            record(audit, subject=name)
+    longest = "".join(chr(0x100 + number % 5000) for number in range(512))
+    record(
+        audit, subject=longest, model=longest, action=longest, actor=Actor(name=longest, roles=frozenset(), origin="")
+    )
 
 
 def test_a_nul_elsewhere_is_kept(audit: AuditLog) -> None:
@@ -177,3 +183,51 @@ def test_a_head_that_goes_back_while_a_process_runs_stops_it(audit: AuditLog) ->
         unit.commit()
     with pytest.raises(Unverified, match="counts 1 events, but its last one is 1"):
         record(audit)
+
+
+def test_an_event_slipped_in_behind_the_head_stops_a_running_process(audit: AuditLog) -> None:
+    record(audit)
+    with audit.store.write() as unit:
+        suffix = " ON audit_event" if unit.dialect == "postgresql" else ""
+        unit.connection.execute(text(f"DROP TRIGGER audit_event_insert{suffix}"))
+        unit.connection.execute(
+            text(
+                "INSERT INTO audit_event (seq, event_id, ts_us, actor, action, subject, leaf, leaf_hash) "
+                "SELECT 1, 'slipped', ts_us, actor, action, subject, leaf, leaf_hash FROM audit_event"
+            )
+        )
+        unit.commit()
+    with pytest.raises(Unverified, match="does not take event 1: its head and its events disagree"):
+        record(audit)
+
+
+def test_a_guard_that_is_in_the_way_stops_a_running_process(audit: AuditLog) -> None:
+    record(audit)
+    with audit.store.write() as unit:
+        if unit.dialect == "sqlite":
+            guard = "CREATE TRIGGER x BEFORE INSERT ON audit_event BEGIN SELECT RAISE(ABORT, 'the audit log is x'); END"
+        else:
+            guard = "CREATE TRIGGER x BEFORE INSERT ON audit_event FOR EACH STATEMENT EXECUTE FUNCTION audit_refuse()"
+        unit.connection.exec_driver_sql(guard)
+        unit.commit()
+    with pytest.raises(Unverified, match="does not take event 1"):
+        record(audit)
+
+
+def test_an_error_of_ours_in_the_database_is_not_called_tampering(audit: AuditLog) -> None:
+    expected = ProgrammingError if audit.store.engine.dialect.name == "postgresql" else Unreachable
+    with pytest.raises(expected), audit.store.read() as unit:
+        audit_log.run(unit, "SELECT nothing FROM nowhere")
+
+
+def test_a_leaf_that_is_no_event_is_not_shown(store: Store, tmp_path: Path) -> None:
+    audit = open_log(store, tmp_path / "home")
+    record(audit)
+    with store.engine.connect() as connection:
+        connection.execute(text("DROP TRIGGER audit_event_update"))
+        connection.execute(text("UPDATE audit_event SET leaf = '{}'"))
+        connection.commit()
+    with pytest.raises(Unverified, match="bytes that are no event"):
+        audit.list_events()
+    with pytest.raises(Unverified, match="bytes that are no event"):
+        audit.get_event(0)

@@ -18,8 +18,8 @@ from tests.audit.builders import fill, open_log
 
 
 @pytest.fixture
-def audit(any_store: Store, tmp_path: Path) -> AuditLog:
-    log = open_log(any_store, tmp_path / "home")
+def audit(store: Store, tmp_path: Path) -> AuditLog:
+    log = open_log(store, tmp_path / "home")
     fill(log, 777)
     return log
 
@@ -27,6 +27,19 @@ def audit(any_store: Store, tmp_path: Path) -> AuditLog:
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_event_can_be_proven_at_any_size(audit: AuditLog, data: st.DataObject) -> None:
+    check_drawn(audit, data)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_postgresql_proves_the_same(postgres_store: Store, tmp_path: Path, data: st.DataObject) -> None:
+    log = open_log(postgres_store, tmp_path / "home")
+    if not log.list_events(limit=1).events:
+        fill(log, 777)
+    check_drawn(log, data)
+
+
+def check_drawn(audit: AuditLog, data: st.DataObject) -> None:
     size = data.draw(st.sampled_from([1, 2, 255, 256, 257, 511, 512, 513, 768, 777]) | st.integers(1, 777))
     seq = data.draw(st.integers(0, size - 1))
     proof = prove_event(audit, seq, tree_size=size)
