@@ -195,12 +195,18 @@ class GoneEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncState:
-    """How old the index is: None and None before the first sync; `last_error` is empty after a success."""
+    """How old the index is: None and None before the first sync; `last_error` is empty after a success.
+
+    Args:
+        versions_pending: how many versions' signatures and metrics are still to be read.
+        watched_since: when Gatehouse began to watch; what was there before was taken as it was.
+    """
 
     last_success_at: datetime | None
     age_s: float | None
     last_error: str
     versions_pending: int
+    watched_since: datetime | None = None
 
 
 def _record(row: Any) -> ModelVersion:

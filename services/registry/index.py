@@ -224,6 +224,7 @@ class Index:
             age_s=None if succeeded is None else max(0.0, (self._clock() - succeeded).total_seconds()),
             last_error=row.error if row is not None else "",
             versions_pending=pending,
+            watched_since=from_micros(row.baseline_us) if row is not None and row.baseline_us is not None else None,
         )
 
 

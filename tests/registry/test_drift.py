@@ -94,6 +94,7 @@ def test_what_was_there_before_the_first_look_is_taken_as_it_is(
     assert guarded.look() == []
     assert guarded.look() == []
     assert guarded.actions() == ["registry:baseline:taken"]
+    assert guarded.index.get_sync_state().watched_since is not None
     guarded.theirs.add_version("fraud_detector")
     guarded.theirs.set_alias("fraud_detector", "mine", 2)
     assert guarded.look() == []
