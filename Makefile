@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export PORT
 
-.PHONY: run install test bench lint assets lock
+.PHONY: run install test coverage bench lint assets lock
 
 run: install
 	$(BIN)/gatehouse up --demo
@@ -31,10 +31,12 @@ test: install .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage combine --quiet
-	$(BIN)/coverage report --fail-under=95
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The same tests, slower, with the branches of services that they reach.
+coverage: install .venv/installed-dev
+	sh tests/install_servers.sh
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=services --cov-branch --cov-report=term-missing:skip-covered
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

@@ -114,7 +114,7 @@ def _context(change: Change) -> None:
         [(name.replace("_", " "), ui.md(value)) for name, value in change.bound.items()],
         alt="What approvals are bound to",
     )
-    st.markdown(f":gray[Evidence digest] `{ui.md(change.evidence_digest)}`")
+    st.markdown(f":gray[Evidence digest] `{change.evidence_digest}`")
 
 
 def _signature(gatehouse: Gatehouse, change: Change) -> None:
