@@ -141,7 +141,7 @@ def test_a_version_goes_to_production_through_somebody_elses_approval_and_comes_
         open_change(page, world, change_id)
         page.get_by_role("tab", name="Signature diff").click()
         settle(page)
-        expect(page.get_by_text("Nothing changed")).to_be_visible()
+        expect(page.get_by_text("Nothing changed", exact=True)).to_be_visible()
         page.get_by_role("button", name="Approve…").click()
         drawer = page.get_by_role("dialog")
         drawer.get_by_label("Comment").fill("better, and the signature is the same")
