@@ -52,7 +52,7 @@ def _make(gatehouse: Gatehouse, progress: Progress) -> None:
     chronicle.admit()
     history.write_rules(chronicle)
     # On two cores, threads of one small model wait for each other longer than they work.
-    with threadpool_limits(1), ThreadPoolExecutor(1) as beside:
+    with threadpool_limits(1), ThreadPoolExecutor(2) as beside:
         workshop.fill(FRAUD, gatehouse.home)
         governed = [beside.submit(history.govern_fraud, chronicle)]
         for place in FORECASTS:
@@ -64,6 +64,7 @@ def _make(gatehouse: Gatehouse, progress: Progress) -> None:
         for each in governed:
             each.result()
     history.govern_others(chronicle)
+    gatehouse.deployments.write_file()
 
 
 def _point_mlflow_at(gatehouse: Gatehouse) -> None:

@@ -5,7 +5,8 @@ Nothing is dated back: what happens here happens while the demo is built, and th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from app.demo.workshop import Progress
@@ -13,9 +14,11 @@ from services.changes import Change, ChangeState
 from services.changes.values import Decision
 from services.documents.activation import Activation, propose
 from services.documents.library import DEFAULT_NAME
-from services.errors import Forbidden
+from services.errors import Forbidden, Unavailable
+from services.gates.checklists import Answer
 from services.identity import Actor, Role
-from services.registry.references import parse_reference
+from services.lineage.sunset import find_sunset
+from services.registry.references import parse_reference, resolve_reference
 from services.registry.values import Stage
 
 if TYPE_CHECKING:
@@ -32,6 +35,7 @@ PEOPLE = {
 }
 _PROBED = frozenset({"latency_p95", "latency_p99", "memory_usage", "cold_start", "error_rate", "column_order"})
 _WAIVER_DAYS = 7
+_EVEN = 0.5
 
 
 class Chronicle:
@@ -40,7 +44,9 @@ class Chronicle:
     def __init__(self, gatehouse: Gatehouse, progress: Progress) -> None:
         self._gatehouse = gatehouse
         self._progress = progress
-        self._changes = gatehouse.changes
+        # Made before people act beside each other, so that all of them use the same.
+        self._changes, self._promotions = gatehouse.changes, gatehouse.promotions
+        self._deployments, self._gates = gatehouse.deployments, gatehouse.gates
 
     def person(self, name: str) -> Actor:
         """Return one of the people, acting for the demo."""
@@ -62,8 +68,7 @@ class Chronicle:
         for change in self._changes.list_changes(kinds=["promotion"], model=asked.name, limit=100):
             if (change.payload["version"], change.payload["to"], change.reason) == (asked.version, stage.value, reason):
                 return change
-        promotions = self._gatehouse.promotions
-        return promotions.request(asked, stage, actor=self.person(who), reason=reason, **context)
+        return self._promotions.request(asked, stage, actor=self.person(who), reason=reason, **context)
 
     def grant(self, change: Change, reasons: dict[str, str]) -> Change:
         """Let people approve, each with a reason."""
@@ -78,7 +83,6 @@ class Chronicle:
         change = self.grant(change, reasons)
         if change.state is ChangeState.APPROVED:
             change = self._changes.execute(change.id, actor=self.person(list(reasons)[-1]))
-        self._gatehouse.deployments.write_file()
         return change
 
     def refuse(self, change: Change, who: str, reason: str) -> Change:
@@ -92,6 +96,65 @@ class Chronicle:
         if change.state is not ChangeState.AWAITING_APPROVAL:
             return change
         return self._changes.ask_for_changes(change.id, actor=self.person(who), reason=reason)
+
+    def answer(self, who: str, reference: str, answers: Mapping[str, str]) -> None:
+        """Let somebody say yes to items of the readiness checklist, each with a note, once."""
+        asked = parse_reference(reference)
+        assert asked.version is not None
+        given = self._gatehouse.checklists.list_answers(asked.name, asked.version)
+        for item, note in answers.items():
+            if item not in given:
+                actor = self.person(who)
+                self._gatehouse.checklists.answer(actor, asked.name, asked.version, item, Answer.YES, note=note)
+
+    def deprecate(self, who: str, reference: str, *, replacement: str, days: int, reason: str) -> None:
+        """Let somebody deprecate a version, once."""
+        version, instead = (
+            resolve_reference(self._gatehouse.registry, parse_reference(text)) for text in (reference, replacement)
+        )
+        if find_sunset(version.name, version.tags) is None:
+            sunset = self._gatehouse.clock().date() + timedelta(days=days)
+            deprecations = self._gatehouse.deprecations
+            deprecations.declare(self.person(who), version, sunset=sunset, replacement=instead, reason=reason)
+
+    def replay(self, who: str, model: str, champion: int, candidate: int, data: str, *, label: str, by: str) -> None:
+        """Let somebody score recorded data with two versions in the sandbox; a finished replay is not done again."""
+        from services.jobs.model_runner import ModelRunner
+        from services.shadow import ShadowLogs
+        from services.shadow.replay import ReplayOptions
+        from services.shadow.replay_data import Described
+        from services.shadow.replay_notes import Outputs
+        from services.shadow.service import get_log_folder
+
+        gatehouse = self._gatehouse
+        logs = ShadowLogs(
+            gatehouse.registry,
+            gatehouse.store,
+            gatehouse.audit,
+            gatehouse.identity,
+            gatehouse.jobs,
+            ModelRunner(),
+            home=gatehouse.home,
+            engine=gatehouse.settings.shadow_engine,
+            clock=gatehouse.clock,
+        )
+        out = get_log_folder(gatehouse.shadow_logs, model)
+        described = Described(label=label, slices=(by,))
+        options = ReplayOptions(described=described, outputs=Outputs.SCORES, threshold=_EVEN)
+        try:
+            report = logs.replay(
+                model,
+                champion,
+                candidate,
+                gatehouse.home / data,
+                out,
+                actor=self.person(who),
+                options=options,
+            )
+        except Unavailable as error:
+            self._progress(f"No shadow log: {error.message}")
+            return
+        self._progress(f"{report.rows:,} requests scored by versions {champion} and {candidate} of {model}")
 
     def tell(self, *changes: Change) -> None:
         """Say how changes stand."""
@@ -115,7 +178,7 @@ class Chronicle:
     def go_back(self, who: str, model: str, *, reason: str) -> None:
         """Let somebody roll a model back to its previous version, once."""
         if not self._changes.list_changes(kinds=["rollback"], model=model, limit=1):
-            self._gatehouse.deployments.roll_back(model, "previous", actor=self.person(who), reason=reason)
+            self._deployments.roll_back(model, "previous", actor=self.person(who), reason=reason)
 
     def shipped(self, kind: str) -> str:
         """Return the text of a document as Gatehouse is shipped with it."""
@@ -148,7 +211,7 @@ class Chronicle:
             return change
         version = self._gatehouse.registry.get_version(str(change.model), int(change.payload["version"]))
         for gate in blocking:
-            self._gatehouse.gates.waive(
+            self._gates.waive(
                 self.person(who),
                 version,
                 Stage(change.payload["to"]),

@@ -1,7 +1,7 @@
 """`fraud_detector`: ten versions, from a first baseline to one that waits for approval, and four that went wrong.
 
-Every version answers with a class (long), as the users' signature has it; the probability that policies and shadow
-comparison need is the estimator's own `predict_proba`, which whoever loads the version asks for beside the class.
+Versions answer with the probabilities of both classes, since the decision policy and the shadow comparison read the
+probability of fraud; the two that a contributor handed over answer with a class, as scikit-learn does by itself.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.demo.chronicle import Chronicle
 from app.demo.documents import fraud_policy, without_traffic
+from app.demo.materials import LIVE_TRANSACTIONS
 from services.registry.values import Stage
 
 
@@ -98,7 +99,26 @@ def govern_fraud(chronicle: Chronicle) -> None:
         "maya", "fraud_detector/10", Stage.STAGING, reason="The average of two models errs less than either."
     )
     chronicle.remark(tenth, "jun", "Two models to load: what does the latency look like in staging?")
+    chronicle.answer(
+        "maya",
+        "fraud_detector/6",
+        {
+            "experiment_tracking": "Every version has its run.",
+            "data_split": "12,000 payments to learn from, 6,000 held out.",
+            "feature_importance": "See plots/feature_importance.png of the run.",
+            "rollback_tested": "Rehearsed with version 5.",
+            "model_card": "See model_card.md of the run.",
+        },
+    )
+    chronicle.deprecate(
+        "ravi",
+        "fraud_detector/1",
+        replacement="fraud_detector/4",
+        days=60,
+        reason="Nobody should begin with it any more.",
+    )
     chronicle.tell(sixth, seventh, eighth, tenth)
+    chronicle.replay("maya", "fraud_detector", 4, 6, LIVE_TRANSACTIONS, label="is_fraud", by="country")
 
 
 def govern_forecasts(chronicle: Chronicle) -> None:

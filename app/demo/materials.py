@@ -16,7 +16,7 @@ from app.demo import sales, searches, subscribers, transactions
 from app.demo.workshop import Material, keep
 
 LIVE_TRANSACTIONS = "demo/transactions_live.parquet"
-"""Payments after training, below the home: for shadow replay."""
+"""Payments after training, below the home, with two slices: for shadow replay."""
 
 OPTIONAL = "device_age_days"
 _LIVE_ROWS = 20_000
@@ -27,7 +27,9 @@ def make_transactions(home: Path) -> Material:
     train = transactions.draw_transactions(12_000, seed=11)
     test = transactions.draw_transactions(6_000, seed=12)
     keep(test, home / "demo", "transactions_held_out")
-    keep(transactions.draw_transactions(_LIVE_ROWS, seed=13), home / "demo", "transactions_live")
+    live = transactions.draw_transactions(_LIVE_ROWS, seed=13)
+    bands = _slices(live).drop(columns="country").add_prefix("slice_")
+    keep(pd.concat([live, bands], axis=1), home / "demo", "transactions_live")
     path, digest = keep(train, home / "demo", "transactions_training")
     columns = [*transactions.FEATURES, OPTIONAL]
     return Material(

@@ -27,6 +27,7 @@ FRAUD = Product(
     name="fraud_detector",
     description="Says which card payments are fraud, before they are carried out.",
     task=Task.CLASSIFICATION,
+    probabilities=True,
     tags={
         "team": "fraud",
         "owner": "@maya",
@@ -49,6 +50,7 @@ CHURN = Product(
     name="churn_predictor",
     description="Says which subscribers are about to leave.",
     task=Task.CLASSIFICATION,
+    probabilities=True,
     tags=_tags("retention", "@lena", "tier2", sla="p99_200ms", pii="true", compliance="gdpr"),
     card=gatehouse.CardText(
         purpose="Choose whom the retention team calls this week.",

@@ -34,12 +34,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Product:
-    """A registered model: what it is for, who owns it, and the words of its card."""
+    """A registered model: what it is for, who owns it, and the words of its card.
+
+    With `probabilities` it answers with one a class, since a decision policy or a list in order needs them.
+    """
 
     name: str
     description: str
     task: Task
     tags: Mapping[str, str]
+    probabilities: bool = False
     card: gatehouse.CardText = field(default_factory=gatehouse.CardText)
 
 
@@ -157,6 +161,7 @@ class Workshop:
             slices=material.slices,
             fairness_by=material.fairness_by,
             query=material.query,
+            probabilities=product.probabilities,
             dataset_name=material.name,
             lineage=self._lineage(material, recipe.code),
             decision=recipe.decision,

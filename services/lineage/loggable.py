@@ -43,18 +43,27 @@ class Loggable(Protocol):
         """Log the model into the active run and return MLflow's `ModelInfo`."""
 
 
-def open_loggable(model: Any) -> Loggable:
+def open_loggable(model: Any, *, probabilities: bool = False) -> Loggable:
     """Return what can be done with a model that training code handed over.
 
+    Args:
+        model: of one of the three kinds.
+        probabilities: log it so that it answers with `predict_proba`, which estimators alone can.
+
     Raises:
-        InvalidInput: it is none of the three kinds.
+        InvalidInput: it is none of the three kinds, or has no probabilities to answer with.
     """
+    if probabilities and not callable(getattr(model, "predict_proba", None)):
+        raise InvalidInput(
+            f"{type(model).__name__} has no predict_proba to answer with.",
+            next_step="Log it as it is, or wrap it in a calibrated classifier.",
+        )
     if isinstance(model, str):
         return _LoggedModel(model)
     if callable(getattr(model, "load_context", None)) and callable(getattr(model, "predict", None)):
         return _PythonModel(model)
     if callable(getattr(model, "get_params", None)) and callable(getattr(model, "predict", None)):
-        return _Estimator(model)
+        return _Estimator(model, "predict_proba" if probabilities else "predict")
     raise InvalidInput(
         f"{type(model).__name__} is neither an estimator, an MLflow PythonModel nor the URI of a logged model.",
         next_step="Log it with its own MLflow flavor and pass the model URI, such as models:/m-….",
@@ -94,8 +103,9 @@ def quiet_hints() -> Iterator[None]:
 
 
 class _Estimator:
-    def __init__(self, model: Any) -> None:
+    def __init__(self, model: Any, answers_with: str) -> None:
         self._model = model
+        self._answers_with = answers_with
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -103,14 +113,14 @@ class _Estimator:
         return {name: value for name, value in self._model.get_params().items() if isinstance(value, plain)}
 
     def answer(self, features: Any) -> Any:
-        return self._model.predict(features)
+        return getattr(self._model, self._answers_with)(features)
 
     def output(self, features: Any, task: Task) -> Output:
         if task is Task.CLASSIFICATION and hasattr(self._model, "predict_proba"):
             output = read_probabilities(self._model.predict_proba(features), tuple(self._model.classes_))
-            # `predict` need not be the most probable class: the table keeps what serving would answer.
-            return replace(output, prediction=pd.Series(self.answer(features)))
-        output = read_output(self.answer(features), task)
+            # `predict` need not be the most probable class: the table keeps what the estimator itself decides.
+            return replace(output, prediction=pd.Series(self._model.predict(features)))
+        output = read_output(self._model.predict(features), task)
         if task in {Task.CLASSIFICATION, Task.ANOMALY_DETECTION} and hasattr(self._model, "decision_function"):
             margin = pd.DataFrame(self._model.decision_function(features))
             if margin.shape[1] == 1:
@@ -121,7 +131,8 @@ class _Estimator:
     def log(self, **options: Any) -> Any:
         import mlflow.sklearn
 
-        return mlflow.sklearn.log_model(self._model, name=MODEL, **how_to_save(self._model), **options)
+        saving = {**how_to_save(self._model), "pyfunc_predict_fn": self._answers_with}
+        return mlflow.sklearn.log_model(self._model, name=MODEL, **saving, **options)
 
 
 def how_to_save(estimator: Any) -> dict[str, Any]:

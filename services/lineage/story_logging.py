@@ -54,6 +54,7 @@ def log_story(
     fairness_by: str | None = None,
     positive: Any = None,
     query: Any | None = None,
+    probabilities: bool = False,
     dataset_name: str = "dataset",
     lineage: Lineage | None = None,
     decision: DecisionContext | None = None,
@@ -81,6 +82,8 @@ def log_story(
         fairness_by: the slice whose groups should be treated alike.
         positive: the class that matters; by default the larger of two.
         query: for ranking, which query each row of `test` belongs to.
+        probabilities: log a classifier so that it answers with one probability a class, the last column being that of
+            the positive one: what decision policies and shadow comparison read. Otherwise it answers with a class.
         dataset_name: what the data is called, such as `transactions`.
         lineage: code and data; the Git commit of the working folder is found by itself.
         decision: why it was trained.
@@ -97,7 +100,7 @@ def log_story(
         InvalidInput: the model cannot be logged this way, or labels, queries or slices do not fit the test data.
     """
     task = read_task(task)
-    subject = open_loggable(model)
+    subject = open_loggable(model, probabilities=probabilities)
     queries = None if query is None else pd.Series(np.asarray(query))
     evaluation = evaluate(
         subject.output(test, task),

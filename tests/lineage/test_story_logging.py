@@ -110,6 +110,27 @@ def test_the_logged_classifier_loads_and_answers_as_its_signature_says(tracking:
     assert loaded.metadata.get_input_schema().input_names() == ["amount", "hour", "country"]
 
 
+def test_a_classifier_is_logged_to_answer_with_probabilities_where_asked(tracking: str) -> None:
+    from mlflow.pyfunc import load_model
+
+    model, features, label = fitted_classifier()
+    story = gatehouse.log_story(
+        model, task="classification", train=features, test=features, test_label=label, probabilities=True
+    )
+    loaded: Any = load_model(story.model_uri)
+    assert (loaded.predict(features) == model.predict_proba(features)).all()
+    assert loaded.metadata.signature.outputs.is_tensor_spec()
+    assert story.metrics["accuracy"] == (model.predict(features) == label).mean()
+
+
+def test_what_has_no_probabilities_cannot_answer_with_them(tracking: str) -> None:
+    features, _ = transactions()
+    with pytest.raises(InvalidInput, match="IsolationForest has no predict_proba"):
+        gatehouse.log_story(
+            IsolationForest(), task="anomaly_detection", train=features, test=features, probabilities=True
+        )
+
+
 def test_an_open_run_is_written_to_and_left_open(tracking: str) -> None:
     import mlflow
 
