@@ -77,7 +77,7 @@ def decode_event(leaf: bytes) -> Event:
         return Event(**{**values, "at": from_text(values["at"])})
     except (ValueError, TypeError, KeyError) as error:
         raise Unverified(
-            f"The audit log holds bytes that are no event: {bytes(leaf[:60])!r}.",
+            f"The audit log holds bytes that are no event: {leaf[:60]!r}.",
             next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
         ) from error
 

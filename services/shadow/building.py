@@ -17,7 +17,6 @@ from services.shadow.sql import (
     CODES,
     DECIDED,
     MOMENTS,
-    NO_MINUTE,
     STANDINGS,
     VERSIONS,
     atoms_sql,
@@ -36,6 +35,8 @@ _MIN_VARIETY = 1_000
 _FEW_BINS = 256
 _HEAVY_RATIO = 0.02
 _MAX_LABELS = 2
+# The years 1 to 9999, which times can be told in; `NO_MINUTE` lies before.
+_FIRST_MINUTE, _LAST_MINUTE = -1_035_593_280, 4_223_371_679
 _MAX_LABEL = 100
 
 
@@ -150,7 +151,8 @@ class _Builder:
         found = self._query(minutes_sql(self._by, decided=decided, are_latencies_sound=are_sound))
         moment = found.column("moment").cast(pa.int64()).to_numpy()
         minute = moment // MOMENTS
-        found = found.append_column("minute", pa.array(minute, mask=minute == NO_MINUTE))
+        is_beyond = (minute < _FIRST_MINUTE) | (minute > _LAST_MINUTE)
+        found = found.append_column("minute", pa.array(minute, mask=is_beyond))
         return shape("minutes", found.append_column("carried", pa.array(moment % MOMENTS, pa.int8())))
 
 

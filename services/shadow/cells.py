@@ -57,8 +57,7 @@ def read_cells(table: pa.Table) -> list[Cell]:
         values: dict[str, Any] = {renamed.get(name, name): value for name, value in row.items()}
         for side in SIDES:
             values[side] = Standing(values[side])
-        sums = {name: values[name] or 0.0 for name in values if name.startswith("difference")}
-        cells.append(Cell(**{**values, **sums}))
+        cells.append(Cell(**{**values, "difference_most": values["difference_most"] or 0.0}))
     return cells
 
 

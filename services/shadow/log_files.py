@@ -280,10 +280,12 @@ class _Statistics:
         """Return text that is always null, and versions that never change."""
         found: dict[str, int | None] = {}
         for name in columns:
+            if not name.endswith(("_version", "_error")) and name != "label":
+                continue
             values = {_constant(rows, statistics) for rows, statistics in self._chunks.get(name, [])}
             if len(values) != 1 or not (value := values.pop()):
                 continue
-            if name.endswith("_version") or (value == (None,) and (name.endswith("_error") or name == "label")):
+            if name.endswith("_version") or value == (None,):
                 found[name] = value[0]
         return found
 

@@ -222,11 +222,5 @@ def _time(minutes: pa.Table, kind: Carried) -> tuple[int, datetime | None, datet
     is_counted = pc.is_in(known.column("carried"), value_set=pa.array([int(one) for one in VALID[kind]], pa.int8()))
     days = np.unique(known.filter(is_counted).column("minute").to_numpy() // _MINUTES_A_DAY)
     bounds = pc.min_max(known.column("minute")).as_py()
-    return len(days), _moment(bounds["min"]), _moment(bounds["max"])
-
-
-def _moment(minute: int) -> datetime | None:
-    try:
-        return from_micros(minute * MICROS_A_MINUTE)
-    except OverflowError:
-        return None
+    first_at, last_at = (from_micros(bounds[name] * MICROS_A_MINUTE) for name in ("min", "max"))
+    return len(days), first_at, last_at

@@ -65,18 +65,37 @@ def read_log(log: Path, *, engine: Engine, home: Path, progress: Progress = lamb
     files, strays = list_log_files(log)
     folder = StateFolder(home, log, engine.name)
     before = folder.read_index()
-    entries = _usable(before, files)
-    state = folder.merged(entries) if entries and _covers(entries, files) else None
+    found = _find_current(folder, before, files)
+    if found is not None:
+        return LogState(state=found, coverage=_coverage(before, before, files, strays))
+    entries = [entry for entry in _usable(before, files) if not entry.key or folder.find(entry.key) is not None]
+    try:
+        entries = _Renewal(engine, folder, progress).renew(entries, files)
+    except (FilesUnreadable, FileNotFoundError) as error:
+        raise _changed(log, str(error)) from error
+    state = folder.merged(entries)
     if state is None:
-        entries = [entry for entry in entries if not entry.key or folder.find(entry.key) is not None]
-        try:
-            entries = _Renewal(engine, folder, progress).renew(entries, files)
-        except (FilesUnreadable, FileNotFoundError) as error:
-            raise _changed(log, str(error)) from error
-        state = folder.merged(entries)
-        if state is None:
-            raise _changed(log, "its states were removed")
+        raise _changed(log, "its states were removed")
     return LogState(state=state, coverage=_coverage(entries, before, files, strays))
+
+
+def find_log_state(log: Path, *, engine: str, home: Path) -> LogState | None:
+    """Return the state of a log if no file of it is still to be read, else None: never takes long.
+
+    Raises:
+        NotFound: there is no such log.
+    """
+    files, strays = list_log_files(log)
+    folder = StateFolder(home, log, engine)
+    entries = folder.read_index()
+    found = _find_current(folder, entries, files)
+    return None if found is None else LogState(state=found, coverage=_coverage(entries, entries, files, strays))
+
+
+def _find_current(folder: StateFolder, entries: Sequence[Entry], files: Sequence[LogFile]) -> ShadowState | None:
+    """Return the merged state where an index speaks of exactly the files that there are, as they are."""
+    is_current = _usable(entries, files) == list(entries) and _covers(entries, files)
+    return folder.merged(entries) if is_current and (entries or not files) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,7 +70,7 @@ def _sum_up(table: pa.Table, kind: Carried) -> dict[Key, Sums]:
     """Return pairs, valid pairs, agreeing pairs, differences and their sizes by slice and value."""
     is_valid = _are_valid(table, kind)
     columns = [table.column("pairs"), pc.if_else(is_valid, table.column("pairs"), 0)]
-    columns += [pc.if_else(is_valid, pc.fill_null(table.column(name), 0), 0) for name in _VALID_SUMS]
+    columns += [pc.if_else(is_valid, table.column(name), 0) for name in _VALID_SUMS]
     names = ["pairs", "valid", *_VALID_SUMS]
     keyed = pa.table([*(table.column(key) for key in _KEYS), *columns], names=[*_KEYS, *names])
     grouped = keyed.group_by(list(_KEYS), use_threads=False).aggregate([(name, "sum") for name in names])

@@ -159,16 +159,17 @@ def read_state(file: BinaryIO) -> tuple[ShadowState, dict[str, Any]]:
     Raises:
         ValueError: the file is no state of this layout, or is cut short.
     """
+    problem = "no shadow state, or one that is cut short"
+    if file.read(len(_MAGIC)) != _MAGIC:
+        raise ValueError(problem)
     try:
-        if file.read(len(_MAGIC)) != _MAGIC:
-            raise ValueError("no shadow state")
         header = json.loads(file.read(*struct.unpack("<I", file.read(4))))
         tables = {}
         for name, layout in LAYOUTS.items():
             with pa.ipc.open_stream(file) as stream:
                 tables[name] = _unpacked(stream.read_all(), layout.schema)
-    except (pa.ArrowException, struct.error, OSError) as error:
-        raise ValueError("a shadow state that is cut short") from error
+    except (pa.ArrowException, struct.error, OSError, ValueError, KeyError) as error:
+        raise ValueError(problem) from error
     return ShadowState(**tables), header
 
 
@@ -206,5 +207,8 @@ def _added_up(name: str, table: pa.Table) -> pa.Table:
     # In one thread and in the order of the keys: sums of floats depend on the order.
     sums = [(column, "max" if column == _MOST else "sum") for column in layout.values.names]
     grouped = table.group_by(keys, use_threads=False).aggregate(sums)
-    named = grouped.rename_columns([*keys, *layout.values.names])
-    return named.select(layout.schema.names).cast(layout.schema).sort_by([(key, "ascending") for key in keys])
+    named = grouped.rename_columns([*keys, *layout.values.names]).select(layout.schema.names)
+    for index, column in enumerate(layout.schema.names):
+        if column in layout.values.names and column != _MOST:
+            named = named.set_column(index, column, pc.fill_null(named.column(column), 0))
+    return named.cast(layout.schema).sort_by([(key, "ascending") for key in keys])

@@ -127,7 +127,7 @@ def stuart_maxwell(counts: Sequence[Sequence[int]]) -> Homogeneity | None:
     """Return whether rows and columns of a square table have the same sums; None where that cannot be tested."""
     from statsmodels.stats.contingency_tables import SquareTable
 
-    table = np.asarray(counts, dtype=np.float64)
+    table = np.array(counts, dtype=np.float64)
     np.fill_diagonal(table, 0)
     discordant = table.sum(axis=0) + table.sum(axis=1)
     # Classes on which both always agree say nothing here, and make the test singular.

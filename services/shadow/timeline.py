@@ -44,7 +44,7 @@ class Stretch:
 def list_stretches(
     log: LogState, *, minutes: int, champion: int | None = None, candidate: int | None = None
 ) -> tuple[Stretch, ...]:
-    """Return what happened, by stretches of some minutes that have pairs, in order; pairs without a time are left out."""
+    """Return what happened, by stretches of some minutes, in order; pairs without a time are left out."""
     state = select_versions(log.state, champion, candidate)
     valid_kinds = pa.array([int(kind) for kind in VALID[find_kind(read_cells(state.cells))]], pa.int8())
     table = state.minutes.filter(pc.is_valid(state.minutes.column("minute")))

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
+from typing import Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -104,7 +105,7 @@ class PairedLogWriter:
         self._waiting = []
         return lost
 
-    def __enter__(self) -> PairedLogWriter:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -153,13 +154,13 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
         _force(path.parent)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise Unavailable(
             f"The shadow log cannot be written at {path}: {error.strerror or error}.",
             next_step="Check that the folder can be written and that the disk has space.",
         ) from error
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        _remove(temporary)
         raise
 
 
@@ -169,6 +170,12 @@ def remove_leftovers(folder: Path) -> None:
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > _STALE_S:
                 leftover.unlink()
+
+
+def _remove(path: Path) -> None:
+    # The folder itself may be what is wrong.
+    with suppress(OSError):
+        path.unlink()
 
 
 def _force(path: Path) -> None:

@@ -57,10 +57,10 @@ class _Nested:
                 return self._object(value, of, path=path)
             case Map():
                 return self._map(value, of, is_required=is_required, path=path)
-            case Scalar():
-                return self._scalar(value, of, path=path)
             case _:
-                return value
+                # Any takes everything, so only a plain type is left.
+                assert isinstance(of, Scalar)
+                return self._scalar(value, of, path=path)
 
     def _array(self, value: Any, of: Array, *, is_required: bool, path: str) -> Any:
         if not isinstance(value, list | tuple | np.ndarray) or np.ndim(np.asarray(value, dtype=object)) == 0:

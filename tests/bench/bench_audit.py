@@ -16,6 +16,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from statistics import quantiles
+from typing import TypeVar
 
 from services.audit import AuditLog, EventQuery
 from services.audit.proofs import prove_event
@@ -63,8 +64,8 @@ def report_appending(folder: Path) -> None:
     spent = {"log": 0.0, "plain": 0.0}
     for number in range(APPENDS):
         event = describe(number)
-        spent["log"] += times(lambda _, event=event: record(audit, event), [0])[0]  # type: ignore[misc]
-        spent["plain"] += times(lambda at, event=event: insert(plain, at, event), [number])[0]  # type: ignore[misc]
+        spent["log"] += times(partial(record, audit), [event])[0]
+        spent["plain"] += times(partial(insert, plain, number), [event])[0]
     say("append beside a plain INSERT", spent["plain"] / spent["log"], 0.85, at_least=True)
     audit.store.close()
     plain.close()
@@ -102,12 +103,14 @@ def report_reading(folder: Path, events: int) -> None:
     depths = [events * part // READINGS for part in range(READINGS)]
     say("proof p95 in ms", percentile(times(lambda seq: prove_event(audit, seq), depths), 95) * 1000, 5)
     for name, query in QUERIES.items():
-        spent = times(lambda seq, query=query: audit.list_events(query, before_seq=seq + 1, newest_first=True), depths)
+        spent = times(partial(turn_to, audit, query), depths)
         say(f"page {name} p95 in ms", percentile(spent, 95) * 1000, 10)
     say("days of the whole log in ms", times(lambda _: audit.count_days(), [0])[0] * 1000, 10)
     say("facets of the whole log in ms", times(lambda _: audit.count_values(), [0])[0] * 1000, 10)
     audit.store.close()
 
+
+Argument = TypeVar("Argument")
 
 QUERIES = {
     "of all": EventQuery(),
@@ -135,6 +138,10 @@ def describe(number: int) -> dict[str, object]:
         "after": {"alias": "production", "version": number % 23 + 1, "state": "awaiting_approval"},
         "policy_revision": "gate_policy/default/3",
     }
+
+
+def turn_to(audit: AuditLog, query: EventQuery, seq: int) -> None:
+    audit.list_events(query, before_seq=seq + 1, newest_first=True)
 
 
 def record(audit: AuditLog, event: dict[str, object]) -> None:
@@ -202,7 +209,7 @@ def wait_in_line(folder: Path, writer: int) -> None:
     folder.joinpath(f"waits-{writer}").write_text("".join(f"{seconds}\n" for seconds in spent))
 
 
-def times(work: Callable[[int], object], arguments: Iterable[int]) -> list[float]:
+def times(work: Callable[[Argument], object], arguments: Iterable[Argument]) -> list[float]:
     """Return how long each call took."""
     spent = []
     for argument in arguments:

@@ -12,6 +12,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -57,8 +58,10 @@ def fill(database: Path) -> None:
         ),
         (
             "model_versions",
-            "workspace, name, version, creation_time, last_updated_time, description, user_id, current_stage, source, "
-            "run_id, status",
+            (
+                "workspace, name, version, creation_time, last_updated_time, description, user_id, current_stage, "
+                "source, run_id, status"
+            ),
             [
                 (
                     *("default", name, number, moment(place, number), moment(place, number), "a version", "", "None"),
@@ -136,7 +139,7 @@ def main() -> None:
             index = measure_sync("rest", f"rest{number}", None)
             measure_sync("direct", f"direct{number}", open_direct_registry(f"sqlite:///{place}/mlflow.db"))
             for sort in CatalogSort:
-                measure("page", lambda sort=sort: read_page(index, sort))  # type: ignore[misc]
+                measure("page", partial(read_page, index, sort))
         found = {name: median(values) for name, values in times.items()}
     versions = MODELS * VERSIONS_A_MODEL
     print(f"catalog page from the index / enumeration of {versions} versions: "

@@ -1,4 +1,4 @@
-"""One Chromium and one of each app for the whole session."""
+"""One Chromium and one of each app for all of these tests; Playwright holds an event loop, so not beyond them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.browser.seed import fill
 from tests.servers import answers, free_port, running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """The system's Chromium."""
     with sync_playwright() as playwright:
@@ -23,7 +23,7 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The gallery of components, served."""
     port = free_port()
@@ -39,7 +39,7 @@ def gallery_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The real app on a home with people and an index of 120 models; its registry does not answer."""
     home = tmp_path_factory.mktemp("home")

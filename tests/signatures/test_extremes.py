@@ -63,7 +63,7 @@ def wide(count: int, of: str, **more: str) -> Schema:
 
 
 def test_ten_thousand_columns_are_compared_in_bounded_time() -> None:
-    began = time.monotonic()
+    began = time.process_time()
     for other in (
         wide(10_000, "string"),
         unnamed(*["long"] * 10_000),
@@ -72,7 +72,7 @@ def test_ten_thousand_columns_are_compared_in_bounded_time() -> None:
     ):
         for direction in Direction:
             assert compare(reading(wide(10_000, "long")), reading(other), direction).changes
-    assert time.monotonic() - began < 20
+    assert time.process_time() - began < 20
 
 
 def test_a_counter_example_is_found_in_the_last_of_many_properties() -> None:

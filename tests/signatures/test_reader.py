@@ -92,6 +92,10 @@ def of_inputs(*fields: Any) -> SignatureReading:
     return read_signature(of_texts(inputs=json.dumps(list(fields))))
 
 
+def test_keys_that_are_no_text_are_passed_over() -> None:
+    assert read_signature(b'? [a, {b: 1}]\n: 1\nsignature: {inputs: \'[{"type": "long"}]\'}\n').signature is not None
+
+
 STATES: list[tuple[bytes, str, str]] = [
     (b"flavors: {}\n", "absent", "without a signature"),
     (b"signature:\n", "absent", "without a signature"),
@@ -301,9 +305,9 @@ HOSTILE: dict[str, bytes] = {
 
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_are_answered_in_bounded_time(name: str) -> None:
-    began = time.monotonic()
+    began = time.process_time()
     found = read_signature(HOSTILE[name])
-    assert time.monotonic() - began < 10
+    assert time.process_time() - began < 10
     expected = SignatureState.ABSENT if name == "a bomb of aliases" else SignatureState.UNREADABLE
     assert found.state is expected
     assert len(found.reason) < 300

@@ -1,0 +1,202 @@
+"""`shadow`: compare two versions by their paired log, and make such a log from recorded data."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.facade import Gatehouse
+
+if TYPE_CHECKING:
+    # Brings in pyarrow, which only these commands have to pay for.
+    from services.shadow import ShadowLogs
+
+_SHOWN_SLICES = 10
+_SHOWN_PROBLEMS = 20
+
+_file = click.Path(dir_okay=False, path_type=Path)
+_path = click.Path(path_type=Path)
+
+
+@click.group("shadow")
+def shadow_command() -> None:
+    """Champion and candidate, side by side on the same requests."""
+
+
+@shadow_command.command("compare")
+@click.option("--log", required=True, type=_path, help="A folder of paired log files (Parquet).")
+@click.option("--by", help="List the values of this slice alone.")
+@click.option("--engine", type=click.Choice(["duckdb", "spark"]), help="Unless given, as GATEHOUSE_SHADOW_ENGINE says.")
+@click.option("--policy", type=_file, help="Thresholds to judge by: a gate policy, or a mapping of them (YAML).")
+@click.option("--champion", type=int, help="Only pairs of this champion version.")
+@click.option("--candidate", type=int, help="Only pairs of this candidate version.")
+@json_option
+def compare(
+    log: Path,
+    by: str | None,
+    engine: str | None,
+    policy: Path | None,
+    champion: int | None,
+    candidate: int | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Compare the versions of a log and judge the candidate; exit code 0 when it can be promoted."""
+    from services.shadow import ShadowPolicy, Verdict, read_policy_file
+    from services.shadow import compare as compare_log
+
+    settings = current_gatehouse().settings
+    thresholds = ShadowPolicy() if policy is None else read_policy_file(policy)
+    found = compare_log(
+        log,
+        home=settings.home,
+        engine=engine or settings.shadow_engine,
+        policy=thresholds,
+        champion=champion,
+        candidate=candidate,
+        by=by,
+        progress=_progress(as_json=as_json),
+    )
+    is_yes = found.judgement.verdict is Verdict.PROMOTE
+    document = found.to_json()
+    return answer(document, as_json=as_json, lines=_lines(document), is_yes=is_yes)
+
+
+@shadow_command.command("replay")
+@click.argument("name")
+@click.option("--champion", required=True, type=click.IntRange(1), help="The version in service.")
+@click.option("--candidate", required=True, type=click.IntRange(1), help="The version that would take its place.")
+@click.option("--data", required=True, type=_file, help="Recorded requests: Parquet, CSV or JSON lines.")
+@click.option("--out", required=True, type=_path, help="The log: a new folder, or that of the same replay.")
+@click.option("--label", help="The column that says what turned out to be true; `label` unless given.")
+@click.option("--slice", "slices", multiple=True, help="An input column to slice by; may be repeated.")
+@click.option("--outputs", type=click.Choice(["classes", "scores"]), help="What the numbers are that models return.")
+@click.option("--threshold", type=float, help="Decide `positive` at this score or above, else `negative`.")
+@click.option("--timed", is_flag=True, help="Score each row alone, so that latencies are real.")
+@click.option("--chunk-rows", type=click.IntRange(1), default=50_000, show_default=True)
+@json_option
+def replay(
+    name: str,
+    champion: int,
+    candidate: int,
+    data: Path,
+    out: Path,
+    label: str | None,
+    slices: tuple[str, ...],
+    outputs: str | None,
+    threshold: float | None,
+    chunk_rows: int,
+    *,
+    timed: bool,
+    as_json: bool,
+) -> int:
+    """Score recorded data with two versions of NAME in the sandbox; an interrupted replay goes on where it stopped."""
+    from services.shadow.replay import ReplayOptions
+    from services.shadow.replay_data import Described
+    from services.shadow.replay_notes import Outputs
+
+    options = ReplayOptions(
+        described=Described(label=label, slices=slices),
+        chunk_rows=chunk_rows,
+        is_timed=timed,
+        outputs=None if outputs is None else Outputs(outputs),
+        threshold=threshold,
+    )
+    report = _shadow_logs(current_gatehouse()).replay(
+        name,
+        champion,
+        candidate,
+        data,
+        out,
+        actor=current_actor(),
+        options=options,
+        progress=_progress(as_json=as_json),
+    )
+    document = {"model": name, "champion": champion, "candidate": candidate, "log": str(out), **asdict(report)}
+    lines = [
+        f"{report.rows} pairs of {name} {champion} and {candidate} are in {out}, {report.resumed_rows} from before.",
+        f"The champion failed on {report.champion_errors} rows, the candidate on {report.candidate_errors}.",
+    ]
+    return answer(document, as_json=as_json, lines=lines, is_yes=report.is_complete)
+
+
+def _progress(*, as_json: bool) -> Callable[[int, int | None], None]:
+    """Return what tells a person at a terminal how far a command is."""
+
+    def tell(done: int, total: int | None) -> None:
+        if not as_json and sys.stderr.isatty():
+            click.echo(f"\r{done:,} of {'?' if total is None else f'{total:,}'} rows", err=True, nl=done == total)
+
+    return tell
+
+
+def _shadow_logs(gatehouse: Gatehouse) -> ShadowLogs:
+    from services.jobs.model_runner import ModelRunner
+    from services.shadow import ShadowLogs
+
+    return ShadowLogs(
+        gatehouse.registry,
+        gatehouse.store,
+        gatehouse.audit,
+        gatehouse.identity,
+        gatehouse.jobs,
+        ModelRunner(),
+        home=gatehouse.home,
+        engine=gatehouse.settings.shadow_engine,
+        clock=gatehouse.clock,
+    )
+
+
+def _lines(document: Mapping[str, Any]) -> list[str]:
+    """Return a comparison for reading: the verdict first, then what it rests on, worst slices, and what is wrong."""
+    judgement, agreement = document["judgement"], document["agreement"]
+    invalid = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in document["invalid"].items())
+    rows = document["rows"]
+    lines = [
+        f"{judgement['outcome'].replace('_', ' ').upper()}",
+        *(f"  {reason}" for reason in judgement["reasons"]),
+        "",
+        f"{rows['read']} rows were read, {rows['duplicates']} of them repeat another: {document['pairs']} pairs.",
+        f"{document['valid_pairs']} pairs are valid{f'; not valid: {invalid}' if invalid else ''}.",
+        f"Agreement {_percent(agreement['rate'])} ({_percent(agreement['low'])} to {_percent(agreement['high'])}).",
+        "",
+        *table(("", "CHAMPION", "CANDIDATE"), _sides(document)),
+    ]
+    slices = [
+        (one["slice"], one["value"], one["pairs"], _percent(one["rate"]), _percent(one["low"]), _percent(one["high"]))
+        for one in document["slices"][:_SHOWN_SLICES]
+    ]
+    if slices:
+        lines += ["", *table(("SLICE", "VALUE", "PAIRS", "AGREEMENT", "FROM", "TO"), slices)]
+    problems = document["problems"]
+    if problems:
+        told = [
+            (one["file"], one["column"], "counted" if one["counted"] else "not counted", one["message"])
+            for one in problems[:_SHOWN_PROBLEMS]
+        ]
+        lines += ["", *table(("FILE", "COLUMN", "ROWS", "PROBLEM"), told)]
+        lines += [f"and {len(problems) - _SHOWN_PROBLEMS} more"] if len(problems) > _SHOWN_PROBLEMS else []
+    return lines
+
+
+def _sides(document: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    latency, errors = document["latency_ms"], document["error_rate"]
+    rows = [
+        (f"{name} latency", _milliseconds(latency["champion"][name]), _milliseconds(latency["candidate"][name]))
+        for name in ("p50", "p95", "p99")
+    ]
+    return [("errors", _percent(errors["champion"]), _percent(errors["candidate"])), *rows]
+
+
+def _percent(ratio: float | None) -> str:
+    return "-" if ratio is None else f"{ratio:.2%}"
+
+
+def _milliseconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.1f} ms"

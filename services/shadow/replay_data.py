@@ -1,0 +1,223 @@
+"""Data to replay: a Parquet, CSV or JSON-lines file in chunks, each parted into what the model sees and the rest.
+
+The model sees every column but those that describe the request: its id, its time, its label and its slices. Text files
+stay text, so that the sandbox types them by the model's own signature.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import itertools
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from services.errors import InvalidInput, NotFound
+from services.shadow.log_files import first_line
+from services.shadow.schema import SLICE_PREFIX
+
+_DIGEST_BYTES = 1024 * 1024
+_FORMATS = ".parquet, .csv or .jsonl"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """Which columns of the data describe a request rather than being inputs of the model.
+
+    Args:
+        slices: columns to slice by, which stay inputs; columns named `slice_*` are slices and no inputs.
+    """
+
+    label: str | None = None
+    slices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataChunk:
+    """Some rows: `path` holds what the model sees; `described` has request_id, ts, label and slice_* where given."""
+
+    index: int
+    first_row: int
+    rows: int
+    path: Path
+    described: pa.Table
+
+
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a file.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_DIGEST_BYTES):
+                digest.update(block)
+    except FileNotFoundError as error:
+        raise NotFound(f"There is no data file {str(path)!r}.", next_step="Check the path.") from error
+    except OSError as error:
+        raise InvalidInput(f"{path} cannot be read: {error.strerror}.", next_step="Name a data file.") from error
+    return digest.hexdigest()
+
+
+def read_chunks(data: Path, described: Described, *, rows: int, folder: Path) -> Iterator[DataChunk]:
+    """Yield a data file in chunks, each written into `folder` for the model and gone when the next is asked for.
+
+    Raises:
+        InvalidInput: the file is of another format, cannot be read, or lacks a column that was named.
+    """
+    readers = {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_json_lines}
+    reader = readers.get(data.suffix.lower())
+    if reader is None:
+        raise InvalidInput(f"{data} is no data file that can be replayed.", next_step=f"Give a {_FORMATS} file.")
+    first_row = 0
+    with _translated(data):
+        for index, chunk in enumerate(reader(data, rows)):
+            names = _describing(chunk.names, described)
+            path = folder / f"chunk{data.suffix.lower()}"
+            chunk.write(path, [name for name in chunk.names if name not in names or name in described.slices])
+            yield DataChunk(
+                index=index, first_row=first_row, rows=chunk.rows, path=path, described=_describe(chunk, described)
+            )
+            first_row += chunk.rows
+
+
+def as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return a column as text: whole numbers as their digits, the empty text as null."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+        if pc.all(pc.equal(column, pc.floor(column))).as_py() and pc.all(pc.less(pc.abs(column), 2.0**53)).as_py():
+            column = column.cast(pa.int64())
+    text = column.cast(pa.string())
+    return pc.if_else(pc.equal(text, ""), None, text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Chunk:
+    """Rows as a table, and the suffix that says how they are written again."""
+
+    table: pa.Table
+    suffix: str
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.table.column_names)
+
+    @property
+    def rows(self) -> int:
+        return int(self.table.num_rows)
+
+    def write(self, path: Path, names: Sequence[str]) -> None:
+        table = self.table.select(names)
+        if self.suffix == ".parquet":
+            pq.write_table(table, path)
+        elif self.suffix == ".csv":
+            with path.open("w", encoding="utf-8", newline="") as file:
+                writer = csv.writer(file)
+                writer.writerow(names)
+                writer.writerows(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+        else:
+            # Each value is still the JSON it came as.
+            rows = zip(*(table.column(name).to_pylist() for name in names), strict=True)
+            with path.open("w", encoding="utf-8") as file:
+                for row in rows:
+                    fields = (f"{json.dumps(name)}: {value}" for name, value in zip(names, row, strict=True) if value)
+                    file.write("{" + ", ".join(fields) + "}\n")
+
+    def text(self, name: str) -> pa.ChunkedArray:
+        """Return a column as text."""
+        if self.suffix != ".jsonl":
+            return as_text(self.table.column(name))
+        values = [None if value is None else json.loads(value) for value in self.table.column(name).to_pylist()]
+        told = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
+        return as_text(pa.chunked_array([pa.array(told, pa.string())]))
+
+
+def _read_parquet(data: Path, rows: int) -> Iterator[_Chunk]:
+    with pq.ParquetFile(data) as file:
+        for batch in file.iter_batches(batch_size=rows):
+            yield _Chunk(table=pa.Table.from_batches([batch]), suffix=".parquet")
+
+
+def _read_csv(data: Path, rows: int) -> Iterator[_Chunk]:
+    with data.open(encoding="utf-8-sig", newline="") as file:
+        reader = csv.reader(file, strict=True)
+        names = next(reader, [])
+        while batch := list(itertools.islice(reader, rows)):
+            columns = [pa.array(values, pa.string()) for values in zip(*batch, strict=True)]
+            yield _Chunk(table=pa.table(columns, names=names), suffix=".csv")
+
+
+def _read_json_lines(data: Path, rows: int) -> Iterator[_Chunk]:
+    with data.open(encoding="utf-8-sig") as file:
+        lines = (line for line in file if line.strip())
+        while batch := [json.loads(line) for line in itertools.islice(lines, rows)]:
+            names = list(dict.fromkeys(name for row in batch for name in row))
+            columns = [[json.dumps(row[name]) if name in row else None for row in batch] for name in names]
+            yield _Chunk(table=pa.table([pa.array(c, pa.string()) for c in columns], names=names), suffix=".jsonl")
+
+
+def _describing(names: Sequence[str], described: Described) -> set[str]:
+    """Return the columns that describe a request.
+
+    Raises:
+        InvalidInput: a column that was named is not there.
+    """
+    wanted = [*((described.label,) if described.label else ()), *described.slices]
+    absent = [name for name in wanted if name not in names]
+    if absent:
+        raise InvalidInput(f"The data has no column {absent[0]!r}.", next_step=f"Its columns are {', '.join(names)}.")
+    found = {name for name in names if name in {"request_id", "ts", "label"} or name.startswith(SLICE_PREFIX)}
+    return found | set(wanted)
+
+
+def _describe(chunk: _Chunk, described: Described) -> pa.Table:
+    columns = {name: chunk.text(name) for name in chunk.names if name.startswith(SLICE_PREFIX) or name == "request_id"}
+    columns |= {f"{SLICE_PREFIX}{name.removeprefix(SLICE_PREFIX)}": chunk.text(name) for name in described.slices}
+    label = described.label or ("label" if "label" in chunk.names else None)
+    if label is not None:
+        columns["label"] = chunk.text(label)
+    if "ts" in chunk.names:
+        columns["ts"] = _as_time(chunk.table.column("ts") if chunk.suffix == ".parquet" else chunk.text("ts"))
+    return pa.table(columns) if columns else pa.table({"label": pa.nulls(chunk.rows, pa.string())})
+
+
+def _as_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    import pandas as pd
+
+    moments = pd.to_datetime(column.to_pandas(), utc=True, format=None if _is_time(column) else "ISO8601")
+    return pa.chunked_array([pa.array(moments, pa.timestamp("us", "UTC"), safe=False)])
+
+
+def _is_time(column: pa.ChunkedArray) -> bool:
+    return bool(pa.types.is_temporal(column.type))
+
+
+@contextmanager
+def _translated(data: Path) -> Iterator[None]:
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
+        raise InvalidInput(
+            f"{data} cannot be replayed: {first_line(error)}.", next_step=f"Give a sound {_FORMATS} file."
+        ) from error
+
+
+def count_rows(data: Path) -> int | None:
+    """Return how many rows a data file has, where that is quick to know."""
+    if data.suffix.lower() != ".parquet":
+        return None
+    try:
+        return int(pq.read_metadata(data).num_rows)
+    except (pa.ArrowException, OSError):
+        return None
