@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from app.facade import Gatehouse
 from services.errors import GatehouseError, Unavailable, Unreachable
-from services.settings import Settings
+from services.settings import VARIABLES, Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +43,9 @@ def examine(gatehouse: Gatehouse) -> Sequence[Finding]:
         "tracking_uri": lambda: f"MLflow {gatehouse.registry.ping()}",
         "prometheus_url": lambda: _get(f"{settings.prometheus_url.rstrip('/')}/-/healthy"),
     }
-    names = [name for name in type(settings).model_fields if name != "sources"]
     findings = [
-        _examine(name, _shown(getattr(settings, name)), settings.sources.get(name, "default"), tests.get(name))
-        for name in names
+        _examine(variable, _shown(getattr(settings, name)), settings.sources.get(name, "default"), tests.get(name))
+        for name, variable in VARIABLES.items()
     ]
     return [*findings, _examine("sandbox", "bubblewrap", "system", _find_sandbox)]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 from services.audit import AuditLog
 from services.changes import ChangeKind, Changes
@@ -17,7 +18,6 @@ from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
 from services.documents.vocabulary import VOCABULARY_KIND
-from services.errors import InvalidInput
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
 from services.gates.evidence import Collector
@@ -40,6 +40,7 @@ from services.registry.index import Index
 from services.registry.port import Registry
 from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
+from services.registry.unset import UnsetRegistry
 from services.settings import Settings
 from services.signatures.reader import read_signature
 from services.store import Store, open_store
@@ -103,16 +104,13 @@ class Gatehouse:
 
     @cached_property
     def registry(self) -> Registry:
-        """The MLflow registry, live.
+        """The MLflow registry, live; without one, whatever asks it is told so.
 
         Raises:
-            InvalidInput: no registry is set, or its address is none.
+            InvalidInput: its address is none.
         """
         if not self.settings.tracking_uri:
-            raise InvalidInput(
-                "No registry is set.",
-                next_step="Set MLFLOW_TRACKING_URI to an MLflow server's address, or start one with `gatehouse up`.",
-            )
+            return cast(Registry, UnsetRegistry())
         token = self.settings.tracking_token
         return open_rest_registry(
             self.settings.tracking_uri,

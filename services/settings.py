@@ -1,12 +1,15 @@
 """Settings: the only reader of the environment and of `gatehouse.yaml` in the home.
 
-The environment wins over the file, the file over the default. `Settings.sources` says which of them gave each value.
+The environment wins over the file, the file over what `gatehouse up` serves by itself, and that over the default.
+`Settings.sources` says which of them gave each value.
 """
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from services.errors import InvalidInput
 
-_ENVIRONMENT = {
+VARIABLES = {
     "home": "GATEHOUSE_HOME",
     "store_url": "GATEHOUSE_STORE_URL",
     "queue_url": "GATEHOUSE_QUEUE_URL",
@@ -32,6 +35,8 @@ _ENVIRONMENT = {
     "webhook_secret": "GATEHOUSE_WEBHOOK_SECRET",
     "webhook_hosts": "GATEHOUSE_WEBHOOK_HOSTS",
 }
+
+_SERVED = "registry.json"
 
 
 class Settings(BaseModel):
@@ -69,12 +74,16 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
         InvalidInput: `gatehouse.yaml` cannot be read, or a value is not what its setting takes.
     """
     environ = os.environ if environ is None else environ
-    given = {field: environ[name] for field, name in _ENVIRONMENT.items() if environ.get(name)}
-    sources = {field: f"environment {_ENVIRONMENT[field]}" for field in given}
+    given = {field: environ[name] for field, name in VARIABLES.items() if environ.get(name)}
+    sources = {field: f"environment {VARIABLES[field]}" for field in given}
     home = Path(overrides.get("home") or given.get("home") or ".gatehouse").expanduser().absolute()
     from_file = _read_file(home / "gatehouse.yaml")
     sources = {**{field: str(home / "gatehouse.yaml") for field in from_file}, **sources}
     values: dict[str, Any] = {**from_file, **given, **overrides, "home": home}
+    if not values.get("tracking_uri"):
+        served = _read_served(home / _SERVED)
+        values = {**served, **values}
+        sources = {**dict.fromkeys(served, "gatehouse up"), **sources}
     if isinstance(values.get("webhook_hosts"), str):
         values["webhook_hosts"] = tuple(host.strip() for host in values["webhook_hosts"].split(",") if host.strip())
     values.setdefault("store_url", f"sqlite:///{home / 'gatehouse.db'}")
@@ -85,9 +94,36 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise InvalidInput(
-            f"The setting {_ENVIRONMENT.get(field, field)} is not usable: {first['msg']}.",
+            f"The setting {VARIABLES.get(field, field)} is not usable: {first['msg']}.",
             next_step="Correct it in the environment or in gatehouse.yaml; `gatehouse doctor` lists all settings.",
         ) from error
+
+
+@contextmanager
+def serving_registry(home: Path, environ: Mapping[str, str]) -> Iterator[None]:
+    """Let every process of this home find the registry that this process serves, for as long as the block lasts.
+
+    Args:
+        environ: the settings that reach it, by the names of their variables.
+    """
+    path = home / _SERVED
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        json.dump({"pid": os.getpid(), "environ": dict(environ)}, file)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _read_served(path: Path) -> dict[str, str]:
+    try:
+        served = json.loads(path.read_text(encoding="utf-8"))
+        os.kill(served["pid"], 0)
+        return {field: served["environ"][name] for field, name in VARIABLES.items() if name in served["environ"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        # Nobody serves one, or whoever did was killed before it could say that it does no longer.
+        return {}
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from services.errors import InvalidInput
-from services.settings import load_settings
+from services.settings import load_settings, serving_registry
 
 
 def write(home: Path, text: str) -> None:
@@ -59,3 +59,26 @@ def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 def test_a_value_outside_its_range_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="PORT"):
         load_settings({"GATEHOUSE_HOME": str(tmp_path), "PORT": "70000"})
+
+
+def test_the_registry_that_is_served_is_found_unless_another_is_set(tmp_path: Path) -> None:
+    environ = {"GATEHOUSE_HOME": str(tmp_path)}
+    with serving_registry(tmp_path, {"MLFLOW_TRACKING_URI": "http://served", "MLFLOW_TRACKING_TOKEN": "s3cret"}):
+        assert (tmp_path / "registry.json").stat().st_mode & 0o077 == 0
+        found = load_settings(environ)
+        assert (found.tracking_uri, found.sources["tracking_uri"]) == ("http://served", "gatehouse up")
+        assert found.tracking_token is not None
+        assert found.tracking_token.get_secret_value() == "s3cret"
+        own = load_settings({**environ, "MLFLOW_TRACKING_URI": "http://own"})
+        assert (own.tracking_uri, own.tracking_token) == ("http://own", None)
+    assert load_settings(environ).tracking_uri == ""
+
+
+@pytest.mark.parametrize(
+    "left", ['{"pid": 999999999, "environ": {"MLFLOW_TRACKING_URI": "http://gone"}}', "{", "[]", "{}"]
+)
+def test_what_somebody_left_who_was_killed_is_no_registry(tmp_path: Path, left: str) -> None:
+    (tmp_path / "registry.json").write_text(left)
+    assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).tracking_uri == ""
+    with serving_registry(tmp_path, {"MLFLOW_TRACKING_URI": "http://served"}):
+        assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).tracking_uri == "http://served"

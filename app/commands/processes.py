@@ -13,7 +13,7 @@ from app import up
 from app.commands.output import answer, current_gatehouse, json_option, table
 from app.facade import Gatehouse
 from services.logs import set_up_logs
-from services.settings import Settings, load_settings
+from services.settings import Settings, load_settings, serving_registry
 
 
 @click.command("up")
@@ -30,6 +30,7 @@ def up_command(*, demo: bool, as_json: bool) -> int:
             program, reach = up.mlflow_program(settings)
             _tell(f"Starting the {program.name} …")
             supervisor.start(program)
+            stack.enter_context(serving_registry(settings.home, reach))
         if demo:
             build_demo(Gatehouse(_reaching(settings, reach)))
         for program in (up.worker_program(settings, reach), up.app_program(settings, reach)):

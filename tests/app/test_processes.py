@@ -1,0 +1,45 @@
+from pathlib import Path
+
+import pytest
+
+from services.settings import VARIABLES
+from tests.app.running import make_home
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["changes", "list"],
+        ["promotions", "list"],
+        ["pins", "show"],
+        ["audit", "list"],
+        ["policy", "list"],
+        ["drift", "list"],
+        ["models", "list"],
+    ],
+)
+def test_what_reads_the_store_alone_needs_no_registry(tmp_path: Path, command: list[str]) -> None:
+    ran = make_home(tmp_path).run(*command, "--json")
+    assert ran.code == 0, ran
+
+
+def test_what_asks_the_registry_is_told_how_to_set_one(tmp_path: Path) -> None:
+    ran = make_home(tmp_path).run("sync", "--json")
+    assert ran.code == 2
+    assert ran.json["error"]["message"] == "No registry is set."
+    assert "MLFLOW_TRACKING_URI" in ran.json["error"]["next_step"]
+
+
+def test_the_doctor_shows_every_setting_and_no_secret(tmp_path: Path) -> None:
+    ran = make_home(tmp_path, MLFLOW_TRACKING_TOKEN="s3cret", PROMETHEUS_URL="http://127.0.0.1:9").run("doctor")
+    assert ran.code == 1
+    for variable in VARIABLES.values():
+        assert variable in ran.out
+    assert "s3cret" not in ran.out
+    assert "http://127.0.0.1:9/-/healthy does not answer." in ran.out
+
+
+def test_the_doctor_is_content_with_an_installation_of_its_own(tmp_path: Path) -> None:
+    ran = make_home(tmp_path).run("doctor", "--json")
+    assert ran.code == 0
+    assert {each["name"]: each["ok"] for each in ran.json["settings"]}["GATEHOUSE_STORE_URL"] is True
