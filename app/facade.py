@@ -12,7 +12,7 @@ from typing import cast
 from services.audit import AuditLog
 from services.changes import ChangeKind, Changes
 from services.clock import Clock, utc_now
-from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback
+from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback, Routes
 from services.deployments.migrations import PinsFollowMigrations
 from services.documents import Documents
 from services.documents.activation import Activation
@@ -253,6 +253,11 @@ class Gatehouse:
     def pins(self) -> Pins:
         """Which version of each model serves."""
         return Pins(self.store, clock=self.clock)
+
+    @cached_property
+    def routes(self) -> Routes:
+        """Which versions score the requests for a model, for routers to re-read."""
+        return Routes(self.store)
 
     @cached_property
     def deployments(self) -> Deployments:

@@ -3,6 +3,7 @@
 from services.deployments.files import to_configmap, to_env, to_yaml
 from services.deployments.pins import Pins, PinSet
 from services.deployments.rollback import Rollback
+from services.deployments.routes import Route, Routes
 from services.deployments.service import Deployments, PinsFollowPromotions, RollbackOutcome
 
 __all__ = [
@@ -12,6 +13,8 @@ __all__ = [
     "PinsFollowPromotions",
     "Rollback",
     "RollbackOutcome",
+    "Route",
+    "Routes",
     "to_configmap",
     "to_env",
     "to_yaml",

@@ -10,9 +10,11 @@ from services.store import (
     jobs,
     outbox,
     pins,
+    ramps,
     registry_drift,
     registry_index,
     sessions,
+    standbys,
 )
 from services.store.metadata import metadata
 
@@ -27,7 +29,9 @@ __all__ = [
     "metadata",
     "outbox",
     "pins",
+    "ramps",
     "registry_drift",
     "registry_index",
     "sessions",
+    "standbys",
 ]

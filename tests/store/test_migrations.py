@@ -4,10 +4,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 
 from services.errors import Conflict
-from services.store import Store, open_store
+from services.store import Store
 from services.store.migrations import HEAD, upgrade
 from services.store.tables import metadata
-from tests.store.record_schema import SEPARATOR, VERSIONS, record
 
 
 def test_migrations_end_in_exactly_the_declared_tables(any_store: Store) -> None:
@@ -20,20 +19,6 @@ def test_migrations_end_in_exactly_the_declared_tables(any_store: Store) -> None
             if "audit_search" not in repr(difference)
         ]
     assert differences == []
-
-
-@pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_the_first_migration_is_what_creating_the_tables_runs(
-    database: str, request: pytest.FixtureRequest, tmp_path: object
-) -> None:
-    # As long as there is one migration; from the second on, the comparison above is what holds.
-    assert HEAD == "0001"
-    url = f"sqlite:///{tmp_path}/plain.db" if database == "sqlite" else request.getfixturevalue("empty_postgres_url")
-    store = open_store(url)
-    recorded = (VERSIONS / f"0001_initial.{database}.sql").read_text().strip()
-    # The indexes of one table come in no order.
-    assert sorted(record(store)) == sorted(recorded.split(SEPARATOR))
-    store.close()
 
 
 def test_migrating_twice_changes_nothing(any_store: Store) -> None:
