@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from services.audit import AuditLog
 from services.changes import ChangeKind, Changes
@@ -45,6 +45,9 @@ from services.settings import Settings
 from services.signatures.reader import read_signature
 from services.store import Store, open_store
 from services.store.migrations import upgrade
+
+if TYPE_CHECKING:
+    from services.shadow import ShadowLogs
 
 DOCUMENT_KINDS = (GATE_POLICY, DECISION_POLICY, VOCABULARY_KIND, CHECKLIST_KIND)
 
@@ -263,6 +266,25 @@ class Gatehouse:
     def deployments(self) -> Deployments:
         """Pins, going back, files for serving platforms."""
         return Deployments(self.pins, self.changes, self.home / "pins.yaml")
+
+    @cached_property
+    def shadow(self) -> ShadowLogs:
+        """Reading, judging and making paired logs."""
+        # Brings in pyarrow and what runs models, which few commands have to pay for.
+        from services.jobs.model_runner import ModelRunner
+        from services.shadow import ShadowLogs
+
+        return ShadowLogs(
+            self.registry,
+            self.store,
+            self.audit,
+            self.identity,
+            self.jobs,
+            ModelRunner(),
+            home=self.home,
+            engine=self.settings.shadow_engine,
+            clock=self.clock,
+        )
 
     def list_collectors(self, *, evidence: Path | None = None, data: Path | None = None) -> list[Collector]:
         """Return what gathers the evidence of gates; the arguments are those of `standard_collectors`."""

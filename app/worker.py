@@ -18,6 +18,8 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
     """Work until told to stop."""
     actor = system_actor("worker")
     heartbeat = gatehouse.home / "worker.heartbeat"
+    # Made for the jobs that it registers.
+    _ = gatehouse.shadow
     worker = Worker(gatehouse.store, gatehouse.jobs, gatehouse.queue, clock=gatehouse.clock)
     worker.every(gatehouse.settings.sync_seconds, "sync", lambda: _sync(gatehouse, actor))
     worker.every(ARTIFACT_SECONDS, "artifacts:watch", lambda: gatehouse.artifact_watch.check(actor=actor))

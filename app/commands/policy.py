@@ -187,10 +187,11 @@ def decide(name: str, policy_file: Path | None, data: Path, *, as_json: bool) ->
 def simulate_file(name: str, draft_file: Path, log: Path | None, against: Path | None, *, as_json: bool) -> int:
     """Show which recorded decisions would flip under a draft."""
     from services.policies.traffic import simulate
+    from services.shadow.places import get_log_folder
 
     _, in_force = _read_policy(name, against)
     _, draft = _read_policy(name, draft_file)
-    log = current_gatehouse().shadow_logs / name if log is None else log
+    log = get_log_folder(current_gatehouse().shadow_logs, name) if log is None else log
     is_table = log.is_file() and log.suffix.lower() != ".parquet"
     traffic = _read_frame(log, in_force.text_columns | draft.text_columns) if is_table else log
     found = simulate(in_force, draft, traffic)

@@ -6,16 +6,11 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
-from app.facade import Gatehouse
-
-if TYPE_CHECKING:
-    # Brings in pyarrow, which only these commands have to pay for.
-    from services.shadow import ShadowLogs
 
 _SHOWN_SLICES = 10
 _SHOWN_PROBLEMS = 20
@@ -108,7 +103,7 @@ def replay(
         outputs=None if outputs is None else Outputs(outputs),
         threshold=threshold,
     )
-    report = _shadow_logs(current_gatehouse()).replay(
+    report = current_gatehouse().shadow.replay(
         name,
         champion,
         candidate,
@@ -134,23 +129,6 @@ def _progress(*, as_json: bool) -> Callable[[int, int | None], None]:
             click.echo(f"\r{done:,} of {'?' if total is None else f'{total:,}'} rows", err=True, nl=done == total)
 
     return tell
-
-
-def _shadow_logs(gatehouse: Gatehouse) -> ShadowLogs:
-    from services.jobs.model_runner import ModelRunner
-    from services.shadow import ShadowLogs
-
-    return ShadowLogs(
-        gatehouse.registry,
-        gatehouse.store,
-        gatehouse.audit,
-        gatehouse.identity,
-        gatehouse.jobs,
-        ModelRunner(),
-        home=gatehouse.home,
-        engine=gatehouse.settings.shadow_engine,
-        clock=gatehouse.clock,
-    )
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:

@@ -119,30 +119,17 @@ class Chronicle:
 
     def replay(self, who: str, model: str, champion: int, candidate: int, data: str, *, label: str, by: str) -> None:
         """Let somebody score recorded data with two versions in the sandbox; a finished replay is not done again."""
-        from services.jobs.model_runner import ModelRunner
-        from services.shadow import ShadowLogs
+        from services.shadow import get_log_folder
         from services.shadow.replay import ReplayOptions
         from services.shadow.replay_data import Described
         from services.shadow.replay_notes import Outputs
-        from services.shadow.service import get_log_folder
 
         gatehouse = self._gatehouse
-        logs = ShadowLogs(
-            gatehouse.registry,
-            gatehouse.store,
-            gatehouse.audit,
-            gatehouse.identity,
-            gatehouse.jobs,
-            ModelRunner(),
-            home=gatehouse.home,
-            engine=gatehouse.settings.shadow_engine,
-            clock=gatehouse.clock,
-        )
         out = get_log_folder(gatehouse.shadow_logs, model)
         described = Described(label=label, slices=(by,))
         options = ReplayOptions(described=described, outputs=Outputs.SCORES, threshold=_EVEN)
         try:
-            report = logs.replay(
+            report = gatehouse.shadow.replay(
                 model,
                 champion,
                 candidate,

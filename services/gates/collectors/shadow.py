@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from services.gates.evidence import Absent, ShadowRecord, Subject
-from services.untrusted.paths import resolve_under
 
 
 class ShadowCollector:
@@ -33,12 +32,13 @@ class ShadowCollector:
         """
         # Brings in scipy, which costs a second.
         from services.shadow.compare import compare
+        from services.shadow.places import get_log_folder
 
         champion, candidate = subject.champion, subject.candidate
         if champion is None:
             return Absent(reason="No version is in production to run beside.")
         figures = compare(
-            resolve_under(self._logs, candidate.name),
+            get_log_folder(self._logs, candidate.name),
             home=self._home,
             engine=self._engine,
             champion=champion.version,
