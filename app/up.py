@@ -130,8 +130,9 @@ def supervised(settings: Settings) -> Iterator[Supervisor]:
             ) from error
         supervisor = Supervisor(settings.home)
         stack.callback(supervisor.stop)
-        previous = signal.signal(signal.SIGTERM, _interrupt)
-        stack.callback(signal.signal, signal.SIGTERM, previous)
+        # Ctrl-C too: a shell starts what goes to the background with that ignored.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            stack.callback(signal.signal, number, signal.signal(number, _interrupt))
         yield supervisor
 
 
