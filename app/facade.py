@@ -5,7 +5,7 @@ Each part is made when it is first asked for, so that a command opens no more th
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -18,9 +18,10 @@ from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
 from services.documents.vocabulary import VOCABULARY_KIND
+from services.errors import NotFound, Unreachable
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
-from services.gates.evidence import Collector
+from services.gates.evidence import TIER_TAG, Collector
 from services.identity import Actor, Identity, system_actor
 from services.identity.auditing import Auditing
 from services.jobs.jobs import Jobs
@@ -30,7 +31,9 @@ from services.lineage.deprecation import Deprecations
 from services.lineage.migration import Migration, Migrations
 from services.lineage.registering import Registrations
 from services.lineage.telling import Stories
+from services.policies.activation_evidence import PolicyEvidence
 from services.policies.document import DECISION_POLICY
+from services.policies.what_if import WhatIfs
 from services.promotions import Adoption, DriftDecisions, Promotion, Promotions, StageMover
 from services.registry.approved import Approved
 from services.registry.artifact_watch import ArtifactWatch
@@ -42,6 +45,7 @@ from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
 from services.registry.unset import UnsetRegistry
 from services.settings import Settings
+from services.shadow.places import get_log_folder
 from services.signatures.reader import read_signature
 from services.store import Store, open_store
 from services.store.migrations import upgrade
@@ -216,6 +220,24 @@ class Gatehouse:
         return documents
 
     @cached_property
+    def what_ifs(self) -> WhatIfs:
+        """What drafts of decision policies would change."""
+        find_log = partial(get_log_folder, self.shadow_logs)
+        return WhatIfs(self.documents, self.store, self.audit, self.identity, self.jobs, find_log=find_log)
+
+    def find_risk_tier(self, model: str) -> str:
+        """Return the risk tier of a model, live; as the index last read it where the registry does not answer."""
+        if self.settings.tracking_uri:
+            try:
+                return self.registry.get_model(model).tags.get(TIER_TAG, "")
+            except NotFound:
+                return ""
+            except Unreachable:
+                pass
+        known = self.index.find_model(model)
+        return "" if known is None else known.tier
+
+    @cached_property
     def checklists(self) -> Checklists:
         """Answers to the readiness checklist."""
         return Checklists(self.store, self.audit, self.identity, self.documents, clock=self.clock)
@@ -242,7 +264,7 @@ class Gatehouse:
             Promotion(self.registry, self.gates, mover, self.audit, followers),
             Adoption(self.drifts, followers),
             Rollback(self.registry, self.pins, mover, self.audit),
-            Activation(self.documents),
+            Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),
             Migration(self.registry, self.audit, [PinsFollowMigrations(self.pins)]),
         ]
         return Changes(self.store, self.audit, self.identity, kinds, outbox=self.outbox, clock=self.clock)

@@ -18,6 +18,8 @@ from services.errors import InvalidInput
 from services.policies.document import DECISION_POLICY
 from services.policies.policy import Policy
 from services.policies.reading import find_column_problems, find_notes, read_policy, read_revision
+from services.policies.what_if import LOG_SOURCE
+from services.shadow.places import get_log_folder
 
 _KINDS = {kind.name: kind for kind in DOCUMENT_KINDS}
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -185,16 +187,22 @@ def decide(name: str, policy_file: Path | None, data: Path, *, as_json: bool) ->
 @click.option("--against", type=_file, help="A policy file to compare with instead of the one in force.")
 @json_option
 def simulate_file(name: str, draft_file: Path, log: Path | None, against: Path | None, *, as_json: bool) -> int:
-    """Show which recorded decisions would flip under a draft."""
+    """Show which recorded decisions would flip under a draft; against what is in force, it is kept as evidence."""
     from services.policies.traffic import simulate
-    from services.shadow.places import get_log_folder
 
-    _, in_force = _read_policy(name, against)
-    _, draft = _read_policy(name, draft_file)
-    log = get_log_folder(current_gatehouse().shadow_logs, name) if log is None else log
-    is_table = log.is_file() and log.suffix.lower() != ".parquet"
-    traffic = _read_frame(log, in_force.text_columns | draft.text_columns) if is_table else log
-    found = simulate(in_force, draft, traffic)
+    text, draft = _read_policy(name, draft_file)
+    if against is None:
+        gatehouse = current_gatehouse()
+        source = LOG_SOURCE if log is None else log.name
+        text_columns = draft.text_columns | gatehouse.what_ifs.text_columns(name)
+        traffic = None if log is None else _read_traffic(log, text_columns)
+        kept = gatehouse.what_ifs.run(current_actor(), name, text, traffic=traffic, source=source)
+        found, document = kept.simulation, {**kept.simulation.to_json(), "event": kept.event}
+    else:
+        _, base = _read_policy(name, against)
+        folder = get_log_folder(current_gatehouse().shadow_logs, name) if log is None else log
+        found = simulate(base, draft, _read_traffic(folder, base.text_columns | draft.text_columns))
+        document = found.to_json()
     rows = [(action, both.in_force, both.draft) for action, both in found.volume.items()]
     flips = found.flips
     lines = [
@@ -202,7 +210,12 @@ def simulate_file(name: str, draft_file: Path, log: Path | None, against: Path |
         *table(("ACTION", "IN FORCE", "DRAFT"), rows),
         *found.notes,
     ]
-    return answer(found.to_json(), as_json=as_json, lines=lines)
+    return answer(document, as_json=as_json, lines=lines)
+
+
+def _read_traffic(log: Path, text_columns: frozenset[str]) -> Any:
+    is_table = log.is_file() and log.suffix.lower() != ".parquet"
+    return _read_frame(log, text_columns) if is_table else log
 
 
 def _read_policy(name: str, file: Path | None) -> tuple[str, Policy]:

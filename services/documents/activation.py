@@ -6,23 +6,49 @@ Approvals are bound to the text's digest and to the revision that was in force w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from services.changes import Change, Changes, Execution, Proof
 from services.documents.library import Documents
 from services.documents.revisions import Revision, RevisionState
+from services.errors import GatehouseError
 from services.identity.actors import Actor, Permission
 from services.store import UnitOfWork
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What stands behind a revision besides its text, and why it cannot come into force, or an empty text."""
+
+    findings: Mapping[str, Any]
+    blocker: str = ""
+
+
+class EvidenceGatherer(Protocol):
+    """What a kind of document has to prove before a revision of it comes into force."""
+
+    def bind(self, revision: Revision) -> Mapping[str, Any]:
+        """Read live what approvals are bound to, besides the text and what is in force."""
+
+    def gather(self, revision: Revision, actor: Actor) -> Evidence:
+        """Gather the evidence."""
+
+
 class Activation:
-    """The kind of change that brings a revision into force. Payload: kind, name, number."""
+    """The kind of change that brings a revision into force. Payload: kind, name, number.
+
+    Args:
+        evidence: what kinds of document have to prove, by their name.
+    """
 
     name = "activation"
     executes_on_approval = True
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, evidence: Mapping[str, EvidenceGatherer] = MappingProxyType({})) -> None:
         self._documents = documents
+        self._evidence = evidence
 
     def subject(self, payload: Mapping[str, Any]) -> str:
         """Return the reference of the revision."""
@@ -52,19 +78,27 @@ class Activation:
             NotFound: there is no such revision.
         """
         revision = self._revision(payload)
+        gatherer = self._evidence.get(revision.kind)
+        evidence = Evidence(findings={}) if gatherer is None else gatherer.gather(revision, actor)
         is_open = revision.state in {RevisionState.PROPOSED, RevisionState.APPROVED}
         return Proof(
             bound=self.bind(payload),
-            findings={"author": revision.author, "reason": revision.reason},
+            findings={"author": revision.author, "reason": revision.reason, **evidence.findings},
             required_approvals=1,
-            blocker="" if is_open else f"Revision {revision.reference} is {revision.state}.",
+            blocker=evidence.blocker if is_open else f"Revision {revision.reference} is {revision.state}.",
             barred={revision.author: "wrote this revision"},
         )
 
     def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return the text's digest and the number of the revision in force."""
+        """Return the text's digest, the number of the revision in force, and what the kind binds."""
         current = self._documents.find_in_force(payload["kind"], payload["name"])
-        return {"digest": self._revision(payload).digest, "in_force": None if current is None else current.number}
+        revision = self._revision(payload)
+        gatherer = self._evidence.get(revision.kind)
+        return {
+            "digest": revision.digest,
+            "in_force": None if current is None else current.number,
+            **({} if gatherer is None else gatherer.bind(revision)),
+        }
 
     def started(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
         """Record that the revision is approved."""
@@ -112,7 +146,20 @@ def propose(
     reason: str,
     base: int | None,
 ) -> Change:
-    """Propose a text and ask for it to come into force; raises as `Documents.propose`."""
+    """Propose a text and ask for it to come into force; raises as `Documents.propose` and `ask`."""
     revision = documents.propose(actor, kind, name, text, reason=reason, base=base)
-    payload = {"kind": kind, "name": name, "number": revision.number}
-    return changes.request(Activation.name, payload, actor=actor, reason=reason)
+    return ask(documents, changes, actor, revision, reason=reason)
+
+
+def ask(documents: Documents, changes: Changes, actor: Actor, revision: Revision, *, reason: str) -> Change:
+    """Ask for a proposed revision to come into force.
+
+    Raises:
+        GatehouseError: its evidence could not be gathered; the revision is withdrawn, so that it stands in no way.
+    """
+    payload = {"kind": revision.kind, "name": revision.name, "number": revision.number}
+    try:
+        return changes.request(Activation.name, payload, actor=actor, reason=reason)
+    except GatehouseError as error:
+        documents.withdraw(actor, revision, reason=error.message)
+        raise

@@ -120,6 +120,18 @@ class Documents(DocumentReader):
             action="document:revision:rejected",
         )
 
+    def withdraw(self, actor: Actor, revision: Revision, *, reason: str) -> None:
+        """Reject a draft or proposal that no change was asked for, in a transaction of its own; raises as `reject`.
+
+        Raises:
+            Forbidden: the actor did not write it and may not approve documents.
+        """
+        if actor.name != revision.author:
+            self._identity.demand(actor, Permission.APPROVE_DOCUMENT, subject=revision.subject)
+        with self._store.write() as unit:
+            self.reject(unit, revision, actor=actor, change_id=None, reason=reason)
+            unit.commit()
+
     def activate(
         self,
         unit: UnitOfWork,

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from services.documents.kind import Location
 from services.policies.conditions import (
+    Comparison,
     Condition,
     EqualityComparison,
     MembershipComparison,
+    NumberComparison,
     members,
     walk,
 )
@@ -94,6 +96,12 @@ class Policy:
         return frozenset(column for rule in self.rules for column in rule.places)
 
     @property
+    def number_columns(self) -> frozenset[str]:
+        """The columns that a rule compares with numbers."""
+        compared = (comparison for rule in self.rules for _, comparison in walk(rule.condition))
+        return frozenset(each.column for each in compared if _is_numeric(each))
+
+    @property
     def text_columns(self) -> frozenset[str]:
         """The columns that hold text: those that a rule compares with text, and the customer's."""
         found = {self.guardrail.customer_column} if self.guardrail is not None else set()
@@ -104,3 +112,9 @@ class Policy:
                 ):
                     found.add(comparison.column)
         return frozenset(found)
+
+
+def _is_numeric(comparison: Comparison) -> bool:
+    if isinstance(comparison, EqualityComparison | MembershipComparison):
+        return any(isinstance(value, int | float) and not isinstance(value, bool) for value in members(comparison))
+    return isinstance(comparison, NumberComparison)

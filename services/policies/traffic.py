@@ -115,14 +115,26 @@ class _Comparison:
         )
 
     def _name_columns(self, policies: Sequence[Policy]) -> dict[str, str]:
-        """Return each column that a policy reads as the traffic names it: an input may be recorded as a slice."""
+        """Return each column that a policy reads as the traffic names it: an input may be recorded as a slice.
+
+        A slice that holds ranges, such as `1000 to 5000`, is no amount to compare with a bound.
+        """
+        numeric = frozenset[str]().union(*(policy.number_columns for policy in policies))
         found = {}
         for column in frozenset[str]().union(*(policy.columns for policy in policies)):
-            for name in (column, f"{SLICE_PREFIX}{column}"):
-                if name in self._types:
-                    found[column] = name
-                    break
+            slice_name = f"{SLICE_PREFIX}{column}"
+            if column in self._types:
+                found[column] = column
+            elif slice_name in self._types and (column not in numeric or self._holds_numbers(slice_name)):
+                found[column] = slice_name
         return found
+
+    def _holds_numbers(self, name: str) -> bool:
+        column = quote_name(name)
+        odd = (
+            f"SELECT 1 FROM {self._source} WHERE {column} IS NOT NULL AND TRY_CAST({column} AS DOUBLE) IS NULL LIMIT 1"
+        )
+        return self._connection.execute(odd).fetchone() is None
 
     def _write_conditions(self) -> dict[str, str]:
         """Return each condition that the traffic has the columns for as SQL, with the name of its answer."""
