@@ -44,7 +44,7 @@ _COMMANDS = {
     "deprecate": "app.commands.lineage",
     "migrate": "app.commands.lineage",
     "audit": "app.commands.audit",
-    "backup": "app.commands.audit",
+    "backup": "app.commands.backup",
     "users": "app.commands.people",
     "tokens": "app.commands.people",
 }

@@ -5,6 +5,8 @@ Each part is made when it is first asked for, so that a command opens no more th
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -18,12 +20,13 @@ from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
 from services.documents.vocabulary import VOCABULARY_KIND
-from services.errors import NotFound, Unreachable
+from services.errors import GatehouseError, NotFound, Unreachable
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
 from services.gates.evidence import TIER_TAG, Collector
 from services.identity import Actor, Identity, system_actor
 from services.identity.auditing import Auditing
+from services.identity.keeping import Keeping
 from services.jobs.jobs import Jobs
 from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
@@ -40,10 +43,11 @@ from services.registry.artifact_watch import ArtifactWatch
 from services.registry.direct import open_direct_registry
 from services.registry.drift import Drifts
 from services.registry.index import Index
-from services.registry.port import Registry
+from services.registry.port import Registry, RegistryReader
 from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
 from services.registry.unset import UnsetRegistry
+from services.registry.witnesses import list_notes
 from services.settings import Settings
 from services.shadow.places import get_log_folder
 from services.signatures.reader import read_signature
@@ -98,6 +102,23 @@ class Gatehouse:
         """The audit log as people reach it."""
         return Auditing(self.audit, self.identity)
 
+    @cached_property
+    def keeping(self) -> Keeping:
+        """Backups."""
+        return Keeping(self.store, self.audit, self.identity, clock=self.clock)
+
+    @contextmanager
+    def restoring(self) -> Iterator[Keeping]:
+        """Open the store as it is, which may be damaged or not there, to put a backup in its place."""
+        store = open_store(self.settings.store_url)
+        try:
+            if not store.is_embedded:
+                upgrade(store)
+            audit = AuditLog(store, clock=self.clock, home=self.home)
+            yield Keeping(store, audit, Identity(store, audit, clock=self.clock, home=self.home), clock=self.clock)
+        finally:
+            store.close()
+
     def get_caller(self, *, origin: str) -> Actor:
         """Return who calls from a command line: the holder of GATEHOUSE_TOKEN, or the local admin.
 
@@ -124,6 +145,32 @@ class Gatehouse:
             token=None if token is None else token.get_secret_value(),
             announce=self.approved.announce,
         )
+
+    @contextmanager
+    def registry_if_there(self) -> Iterator[RegistryReader | None]:
+        """Open the registry for reading alone, which takes no store; None where it is not set or does not answer."""
+        if not self.settings.tracking_uri:
+            yield None
+            return
+        token = self.settings.tracking_token
+        reader = open_rest_registry(
+            self.settings.tracking_uri, token=None if token is None else token.get_secret_value()
+        )
+        try:
+            yield reader if _answers(reader) else None
+        finally:
+            reader.close()
+
+    def read_witnesses(self) -> bool:
+        """Hold the audit log against the checkpoints in the registry from now on; False if it could not be asked.
+
+        Raises:
+            Unreachable: the registry went away meanwhile, or a file cannot be written.
+        """
+        with self.registry_if_there() as registry:
+            if registry is not None:
+                self.audit.checkpoints.witness(list_notes(registry))
+            return registry is not None
 
     @cached_property
     def approved(self) -> Approved:
@@ -258,7 +305,11 @@ class Gatehouse:
     @cached_property
     def changes(self) -> Changes:
         """The inbox over every kind of change."""
-        mover = StageMover(self.registry, legacy_stages=self.settings.legacy_stages)
+        mover = StageMover(
+            self.registry,
+            legacy_stages=self.settings.legacy_stages,
+            sign=lambda: self.audit.checkpoints.write().note,
+        )
         followers = [PinsFollowPromotions(self.pins)]
         kinds: list[ChangeKind] = [
             Promotion(self.registry, self.gates, mover, self.audit, followers),
@@ -322,3 +373,11 @@ class Gatehouse:
             evidence=evidence,
             data=data,
         )
+
+
+def _answers(registry: RegistryReader) -> bool:
+    try:
+        registry.ping()
+    except GatehouseError:
+        return False
+    return True

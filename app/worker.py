@@ -12,6 +12,7 @@ from services.jobs.worker import Worker
 
 ARTIFACT_SECONDS = 300.0
 CHECKPOINT_SECONDS = 60.0
+WITNESS_SECONDS = 600.0
 
 
 def run(gatehouse: Gatehouse, stop: Event) -> None:
@@ -27,6 +28,7 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
     worker.every(60, "changes:expire", lambda: gatehouse.changes.expire_due(actor=actor))
     worker.every(2, "outbox:deliver", gatehouse.outbox.deliver_due)
     worker.every(30, "pins:file", gatehouse.deployments.write_file)
+    worker.every(WITNESS_SECONDS, "audit:witness", gatehouse.read_witnesses)
     worker.every(CHECKPOINT_SECONDS, "audit:checkpoint", gatehouse.audit.checkpoints.write)
     worker.every(HEARTBEAT_SECONDS, "heartbeat", lambda: heartbeat.write_text(str(os.getpid())))
     worker.run(stop)

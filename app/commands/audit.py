@@ -1,4 +1,4 @@
-"""`audit` and `backup`: read, prove, verify and export the record; keep a copy of it."""
+"""`audit`: read, prove, verify and export the record."""
 
 from __future__ import annotations
 
@@ -123,10 +123,20 @@ def verify(export_file: Path | None, checkpoint_file: Path | None, key_file: Pat
     """Verify every event and every checkpoint."""
     if export_file is not None:
         return _verify_files(export_file, checkpoint_file, key_file, as_json=as_json)
-    found = current_gatehouse().auditing.verify(current_actor())
+    gatehouse, actor = current_gatehouse(), current_actor()
+    is_asked = gatehouse.read_witnesses()
+    found = gatehouse.auditing.verify(actor)
     found.check()
-    document = {"ok": True, "events": found.size, "root": found.root.hex(), "checkpoints": found.checkpoints}
+    document = {
+        "ok": True,
+        "events": found.size,
+        "root": found.root.hex(),
+        "checkpoints": found.checkpoints,
+        "registry": is_asked,
+    }
     lines = [f"{found.size} events verify, and agree with {found.checkpoints} checkpoints."]
+    if not is_asked:
+        lines.append("Checkpoints in the registry were not asked for: it is not set, or does not answer.")
     return answer(document, as_json=as_json, lines=lines)
 
 
@@ -156,9 +166,6 @@ def event_json(event: Event) -> dict[str, Any]:
         "before": event.before,
         "after": event.after,
         "origin": event.origin,
-        "model": event.model,
-        "change": event.change,
-        "policy_revision": event.policy_revision,
     }
 
 

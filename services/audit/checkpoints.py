@@ -1,14 +1,20 @@
 """Checkpoints: signed heads of the log, kept outside the database as well, so that a forger must own both.
 
+One stands in a file of the home. The newest of those that stand in the registry, on promoted versions, is kept beside
+it once it was read there: a home that was put back together with its database does not agree with that one.
+
 The database is held against the newest checkpoint outside it: if it has fewer events, or other ones, it was rolled
 back, cut short, rewritten or exchanged, and nothing more is written to it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from services.audit import restores
 from services.audit.files import told, write_whole
 from services.audit.keys import PRIVATE_KEY, PUBLIC_KEY, KeyRing
 from services.audit.merkle import CompactRange
@@ -51,6 +57,7 @@ class Checkpoints:
         self.keys = KeyRing(home / "keys")
         self.folder = home / "checkpoints"
         self.path = self.folder / "latest"
+        self.witness_path = self.folder / "registry"
 
     def write(self) -> SignedCheckpoint:
         """Sign the log as it is now, and keep the note outside and inside the database.
@@ -72,6 +79,46 @@ class Checkpoints:
             audit_log.add_checkpoint(unit, head.size, note)
             unit.commit()
         return SignedCheckpoint(checkpoint=checkpoint, note=note)
+
+    def witness(self, notes: Iterable[str]) -> None:
+        """Take in the signed checkpoints that were found in the registry: from now on the log is held against them.
+
+        What no key that is trusted here has signed says nothing. One that a restore left behind is no witness either,
+        since the log says itself what was lost.
+
+        Raises:
+            Unreachable: store or file cannot be read or written.
+        """
+        found = self.list_trusted(notes)
+        with self._store.read() as unit:
+            lost = restores.list_lost(unit)
+            for note, checkpoint in sorted(found, key=lambda each: each[1].size, reverse=True):
+                is_broken = self._find_broken(unit, checkpoint, "a checkpoint in the registry") is not None
+                if is_broken and any(checkpoint.size in span for span in lost):
+                    continue
+                with told(self.witness_path):
+                    write_whole(self.witness_path, note.encode())
+                return
+
+    def list_outside(self) -> list[tuple[Path, Checkpoint]]:
+        """Return the checkpoints outside the database, each with its file, the own one first.
+
+        Raises:
+            Unverified: a file is no checkpoint signed by a key that is trusted here.
+            Unreachable: a file cannot be read.
+        """
+        found = [(path, self._find(path)) for path in (self.path, self.witness_path)]
+        return [(path, checkpoint) for path, checkpoint in found if checkpoint is not None]
+
+    def get_marks(self) -> tuple[int, ...]:
+        """Return what changes when a checkpoint outside does."""
+        marks = []
+        for path in (self.path, self.witness_path):
+            try:
+                marks.append(path.stat().st_mtime_ns)
+            except OSError:
+                marks.append(0)
+        return tuple(marks)
 
     def get_key(self) -> str:
         """Return the public key as one line, making the pair at first use.
@@ -132,17 +179,29 @@ class Checkpoints:
             Unverified: the file is no checkpoint signed by a key that is trusted here.
             Unreachable: the file cannot be read.
         """
-        with told(self.path):
+        return self._find(self.path)
+
+    def _find(self, path: Path) -> Checkpoint | None:
+        with told(path):
             try:
-                note = self.path.read_text(encoding="utf-8")
+                note = path.read_text(encoding="utf-8")
             except FileNotFoundError:
                 return None
             except UnicodeDecodeError as error:
-                raise _foreign(self.path, "it is not UTF-8 text") from error
+                raise _foreign(path, "it is not UTF-8 text") from error
         try:
             return parse_checkpoint(check_note(note, self.keys.list_verifiers()))
         except ValueError as error:
-            raise _foreign(self.path, str(error)) from error
+            raise _foreign(path, str(error)) from error
+
+    def list_trusted(self, notes: Iterable[str]) -> list[tuple[str, Checkpoint]]:
+        """Return those of the notes that are checkpoints signed by a key that is trusted here."""
+        verifiers = self.keys.list_verifiers()
+        found = []
+        for note in notes:
+            with suppress(ValueError):
+                found.append((note, parse_checkpoint(check_note(note, verifiers))))
+        return found
 
     def _find_broken_head(self, unit: UnitOfWork) -> str | None:
         head = audit_log.find_head(unit)
@@ -160,15 +219,22 @@ class Checkpoints:
         return None
 
     def _find_broken_promise(self, unit: UnitOfWork) -> str | None:
-        outside = self.find_outside()
-        if outside is None:
-            return self.find_lost_file(unit)
+        outside = self.list_outside()
+        if all(path != self.path for path, _ in outside) and (lost := self.find_lost_file(unit)) is not None:
+            return lost
+        for path, checkpoint in outside:
+            name = "its last checkpoint outside" if path == self.path else "the last checkpoint in the registry"
+            if (broken := self._find_broken(unit, checkpoint, name)) is not None:
+                return broken
+        return None
+
+    def _find_broken(self, unit: UnitOfWork, promised: Checkpoint, name: str) -> str | None:
         head = audit_log.find_head(unit)
         size = 0 if head is None else head.size
-        if size < outside.size:
-            return f"The audit log has {size} events, but its last checkpoint outside covers {outside.size}."
-        if StoredTree(unit).root(outside.size) != outside.root:
-            return f"The first {outside.size} events of the audit log are not those of its last checkpoint outside."
+        if size < promised.size:
+            return f"The audit log has {size} events, but {name} covers {promised.size}."
+        if StoredTree(unit).root(promised.size) != promised.root:
+            return f"The first {promised.size} events of the audit log are not those of {name}."
         return None
 
     def find_lost_file(self, unit: UnitOfWork) -> str | None:

@@ -37,7 +37,8 @@ class AuditLog:
         self.home = home
         self.checkpoints = Checkpoints(store, home)
         self._clock = clock
-        self._checked_size: int | None = None
+        self._checked_size = 0
+        self._checked_marks: tuple[int, ...] | None = None
 
     def record(
         self,
@@ -161,10 +162,12 @@ class AuditLog:
         return None if row is None else decode_event(row.leaf)
 
     def _get_head(self, unit: UnitOfWork) -> HeadRow:
-        """Return the head, having checked the log before the first event and whenever it has become shorter."""
+        """Return the head, having checked the log: at first, whenever it is shorter, and against a new checkpoint."""
         head = audit_log.find_head(unit, lock=True)
-        if head is None or self._checked_size is None or head.size < self._checked_size:
+        marks = self.checkpoints.get_marks()
+        if head is None or head.size < self._checked_size or marks != self._checked_marks:
             self.checkpoints.check(unit)
+            self._checked_marks = marks
         assert head is not None, "the check would have missed it"
         return head
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from services.audit.events import Acting
 from services.audit.files import told, write_whole
 from services.audit.log import AuditLog
 from services.audit.notes import Checkpoint
+from services.audit.restores import RESTORED
 from services.clock import Clock, to_text
 from services.errors import InvalidInput
 from services.store import Store
@@ -49,8 +51,13 @@ class Restored:
     warning: str | None
 
 
-def restore_backup(store: Store, path: Path, *, home: Path, actor: Acting, clock: Clock) -> Restored:
+def restore_backup(
+    store: Store, path: Path, *, home: Path, actor: Acting, clock: Clock, notes: Iterable[str] = ()
+) -> Restored:
     """Put a backup in place of a store and of the home's pins and shadow states.
+
+    Args:
+        notes: signed checkpoints from the registry, which the backup may be older than as well.
 
     Raises:
         NotFound: there is no such backup.
@@ -66,21 +73,27 @@ def restore_backup(store: Store, path: Path, *, home: Path, actor: Acting, clock
             f"{path} is a backup of {backup.dialect}, and the store is {store.engine.dialect.name}.",
             next_step="Set GATEHOUSE_STORE_URL to a database of that kind.",
         )
-    outside = checkpoints.find_outside()
     with tempfile.TemporaryDirectory(prefix="gatehouse-restore-") as folder, opened_archive(path) as archive:
         checkpoints.keys.trust(read_key(archive))
         if checkpoints.keys.find_signer() is None:
             checkpoints.keys.create_signer()
+        outside = _find_newest(checkpoints, notes)
         with told(Path(folder)):
             snapshot = Path(archive.extract("store", folder))
         warning = _find_loss(backup, read_hashes(backup.dialect, snapshot), outside)
         restore_snapshot(store, snapshot)
         upgrade(store)
         _restore_home(archive, home)
-    _replace_checkpoint(checkpoints, backup, outside, is_superseded=warning is not None)
+    _replace_checkpoint(checkpoints, backup, is_superseded=warning is not None)
     lost = max(0, outside.size - backup.size) if outside is not None and warning is not None else 0
     _record(AuditLog(store, clock=clock, home=home), backup, outside, lost, actor)
     return Restored(backup=backup, lost_events=lost, warning=warning)
+
+
+def _find_newest(checkpoints: Checkpoints, notes: Iterable[str]) -> Checkpoint | None:
+    outside = [checkpoint for _, checkpoint in checkpoints.list_outside()]
+    outside += [checkpoint for _, checkpoint in checkpoints.list_trusted(notes)]
+    return max(outside, key=lambda checkpoint: checkpoint.size, default=None)
 
 
 def _find_loss(backup: Backup, hashes: bytes, outside: Checkpoint | None) -> str | None:
@@ -123,13 +136,12 @@ def _restore_home(archive: zipfile.ZipFile, home: Path) -> None:
                 new.replace(old)
 
 
-def _replace_checkpoint(
-    checkpoints: Checkpoints, backup: Backup, outside: Checkpoint | None, *, is_superseded: bool
-) -> None:
+def _replace_checkpoint(checkpoints: Checkpoints, backup: Backup, *, is_superseded: bool) -> None:
     with told(checkpoints.path):
-        if outside is not None and is_superseded:
-            checkpoints.path.replace(checkpoints.folder / f"superseded-{outside.size}-{outside.root.hex()[:16]}")
-        if outside is None or is_superseded:
+        if is_superseded:
+            for path, checkpoint in checkpoints.list_outside():
+                path.replace(checkpoints.folder / f"superseded-{checkpoint.size}-{checkpoint.root.hex()[:16]}")
+        if is_superseded or checkpoints.find_outside() is None:
             write_whole(checkpoints.path, backup.note.encode())
 
 
@@ -138,7 +150,7 @@ def _record(audit: AuditLog, backup: Backup, outside: Checkpoint | None, lost: i
         audit.record(
             unit,
             actor=actor,
-            action="store:backup:restored",
+            action=RESTORED,
             subject="store",
             before=None if outside is None else {"checkpoint_size": outside.size, "root": outside.root.hex()},
             after={"events": backup.size, "created_at": to_text(backup.created_at), "lost_events": lost},

@@ -110,13 +110,13 @@ def _list_promises(unit: UnitOfWork, checkpoints: Checkpoints, report: _Report) 
     verifiers: Sequence[Verifier] = ()
     try:
         verifiers = checkpoints.keys.list_verifiers()
-        outside = checkpoints.find_outside()
+        outside = checkpoints.list_outside()
     except Unverified as error:
         report(None, error.message)
     else:
-        if outside is not None:
-            promises[outside.size] = [(f"the checkpoint in {checkpoints.path}", outside.root)]
-        elif (lost := checkpoints.find_lost_file(unit)) is not None:
+        for path, checkpoint in outside:
+            promises.setdefault(checkpoint.size, []).append((f"the checkpoint in {path}", checkpoint.root))
+        if checkpoints.path not in dict(outside) and (lost := checkpoints.find_lost_file(unit)) is not None:
             report(None, lost)
     for size, note in audit_log.list_checkpoints(unit):
         try:

@@ -66,13 +66,16 @@ class Access:
         Raises:
             Unauthenticated: the store is shared, so the system's user proves nothing.
         """
-        with self._store.read() as unit:
-            is_embedded = unit.dialect == "sqlite"
-        if not is_embedded:
+        if not self._store.is_embedded:
             raise Unauthenticated(
                 "A shared store asks who you are, and no token was given.",
                 next_step="Set GATEHOUSE_TOKEN to a token from `gatehouse tokens issue`.",
             )
-        # From the process, not from the environment: USER can be set to anything.
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        return Actor(name=f"local:{user}", roles=frozenset({Role.ADMIN}), origin=origin)
+        return system_user(origin)
+
+
+def system_user(origin: str) -> Actor:
+    """Return the system's user as an admin, where nothing else could say who acts."""
+    # From the process, not from the environment: USER can be set to anything.
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    return Actor(name=f"local:{user}", roles=frozenset({Role.ADMIN}), origin=origin)

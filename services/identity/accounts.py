@@ -64,6 +64,11 @@ class Accounts:
         with self._store.read() as unit:
             return to_account(get_row(unit, name))
 
+    def is_empty(self) -> bool:
+        """Return whether there is no account yet."""
+        with self._store.read() as unit:
+            return not rows.list_accounts(unit, after="", limit=1)
+
     def list_accounts(self, actor: Actor, *, after: str = "", limit: int = 100) -> Sequence[Account]:
         """Return accounts by name, from the first behind `after`.
 

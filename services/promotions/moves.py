@@ -6,12 +6,14 @@ version: a second run of the same move sees its own tag and does nothing twice.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from services.errors import Conflict, NotFound
 from services.registry.port import Registry
 from services.registry.stages import alias_of
+from services.registry.tags import CHECKPOINT_TAG, OPERATION_TAG
 from services.registry.values import Stage
 
-OPERATION_TAG = "gatehouse.operation"
 WAS_PRODUCTION_TAG = "was_production"
 
 
@@ -20,11 +22,13 @@ class StageMover:
 
     Args:
         legacy_stages: whether MLflow's own stage is moved as well as the alias.
+        sign: returns a signed checkpoint of the audit log, which is left on the version.
     """
 
-    def __init__(self, registry: Registry, *, legacy_stages: bool) -> None:
+    def __init__(self, registry: Registry, *, legacy_stages: bool, sign: Callable[[], str]) -> None:
         self._registry = registry
         self._legacy_stages = legacy_stages
+        self._sign = sign
 
     def is_moved(self, model: str, version: int, stage: Stage, operation_id: str) -> bool:
         """Return whether this very operation has already moved the alias."""
@@ -39,11 +43,14 @@ class StageMover:
 
         Raises:
             Conflict: somebody moved the alias while we did.
+            Unverified: the audit log does not verify, so nothing is moved.
             Unreachable: the registry does not answer; run it again.
         """
         alias = alias_of(stage)
         before = None if alias is None else self._registry.find_alias(model, alias)
+        note = self._sign()
         self._registry.set_version_tag(model, version, OPERATION_TAG, operation_id)
+        self._registry.set_version_tag(model, version, CHECKPOINT_TAG, note)
         if alias is not None:
             self._registry.set_alias(model, alias, version)
         if self._legacy_stages:

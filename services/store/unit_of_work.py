@@ -47,6 +47,11 @@ class Store:
         self._lock_path = Path(f"{database}.lock") if database else None
         self._writing = threading.local()
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the store is a file of this machine rather than a database that others reach."""
+        return self.engine.dialect.name == "sqlite"
+
     @contextmanager
     def read(self) -> Iterator[UnitOfWork]:
         """Open a snapshot to read from.

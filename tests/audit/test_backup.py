@@ -132,6 +132,26 @@ def test_a_restore_that_is_older_than_the_last_checkpoint_says_so(audit: AuditLo
     record(again)
 
 
+def test_a_restore_that_is_older_than_a_checkpoint_in_the_registry_says_so(
+    audit: AuditLog, backup: Backup, tmp_path: Path
+) -> None:
+    fill(audit, 40)
+    note = audit.checkpoints.write().note
+    shutil.rmtree(audit.home / "checkpoints")
+    restored = restore_backup(
+        audit.store, backup.path, home=audit.home, actor=ADA, clock=FakeClock(), notes=["garbage", note]
+    )
+    assert restored.lost_events == 40
+    assert restored.warning is not None
+    again = open_log(audit.store, audit.home)
+    again.checkpoints.witness([note])
+    assert not again.checkpoints.witness_path.exists()
+    assert verify_log(again).is_verified
+    fill(again, 100)
+    again.checkpoints.witness([note, again.checkpoints.write().note])
+    assert verify_log(again).is_verified
+
+
 def test_a_restore_of_another_branch_of_the_log_says_so(audit: AuditLog, backup: Backup, tmp_path: Path) -> None:
     fill(audit, 50)
     later = make(audit, tmp_path / "later.zip")

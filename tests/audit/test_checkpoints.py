@@ -13,7 +13,8 @@ from services.audit.keys import KeyRing
 from services.audit.notes import Checkpoint, Signer, Verifier, check_note, parse_checkpoint
 from services.audit.verification import verify_log
 from services.errors import Unreachable, Unverified
-from services.store import Store
+from services.store import Store, open_store
+from services.store.migrations import upgrade
 from tests.audit.builders import fill, open_log, record
 
 
@@ -41,6 +42,60 @@ def test_the_same_log_gives_the_same_checkpoint(audit: AuditLog) -> None:
     assert audit.checkpoints.write() == first
     record(audit)
     assert audit.checkpoints.write().checkpoint.origin == first.checkpoint.origin
+
+
+def test_a_home_put_back_with_its_database_does_not_agree_with_the_registry(store: Store, tmp_path: Path) -> None:
+    audit = open_log(store, tmp_path / "home")
+    fill(audit, 300)
+    early = audit.checkpoints.write().note
+    fill(audit, 10)
+    late = audit.checkpoints.write().note
+    audit.checkpoints.witness([early, "garbage", late])
+    assert verify_log(audit).is_verified
+
+    forged = open_log(open_store(f"sqlite:///{tmp_path / 'forged.db'}"), tmp_path / "forged")
+    upgrade(forged.store)
+    shutil.copytree(audit.home / "keys", forged.home / "keys")
+    fill(forged, 305)
+    forged.checkpoints.write()
+    record(forged)
+    forged.checkpoints.witness([early, late])
+    with pytest.raises(Unverified, match="has 306 events, but the last checkpoint in the registry covers 310"):
+        record(forged)
+    assert forged.checkpoints.get_integrity().problem
+    assert "covers 310" in verify_log(forged).problems[0].message
+    fill_despite(forged, 10)
+    assert f"not those of the checkpoint in {forged.checkpoints.witness_path}" in verify_log(forged).problems[0].message
+    forged.store.close()
+
+
+def fill_despite(audit: AuditLog, count: int) -> None:
+    """Go on writing as a forger would, with what the registry said out of the way for that long."""
+    kept = audit.checkpoints.witness_path.read_text("utf-8")
+    audit.checkpoints.witness_path.unlink()
+    fill(audit, count)
+    audit.checkpoints.witness_path.write_text(kept, "utf-8")
+
+
+def test_what_a_stranger_signed_in_the_registry_says_nothing(audit: AuditLog) -> None:
+    record(audit)
+    stranger = Signer.generate("example.org/other")
+    note = stranger.sign(Checkpoint(origin=stranger.name, size=9000, root=bytes(32)).text)
+    audit.checkpoints.witness([note, note.replace(stranger.name, "gatehouse"), ""])
+    assert not audit.checkpoints.witness_path.exists()
+    assert record(audit) == 1
+
+
+def test_writing_stops_as_soon_as_a_checkpoint_outside_says_otherwise(audit: AuditLog) -> None:
+    record(audit)
+    signer = audit.checkpoints.get_signer()
+    audit.checkpoints.write()
+    record(audit)
+    audit.checkpoints.path.write_text(
+        signer.sign(Checkpoint(origin=signer.name, size=2, root=bytes(32)).text), encoding="utf-8"
+    )
+    with pytest.raises(Unverified, match="not those of its last checkpoint outside"):
+        record(audit)
 
 
 def test_an_installation_without_checkpoint_is_well(audit: AuditLog) -> None:

@@ -39,7 +39,7 @@ def build_world(store: Store, clock: FakeClock, folder: Path) -> World:
     registry = registry_with(4)
     audit = AuditLog(store, clock=clock, home=folder)
     pins = Pins(store, clock=clock)
-    mover = StageMover(registry, legacy_stages=True)
+    mover = StageMover(registry, legacy_stages=True, sign=lambda: audit.checkpoints.write().note)
     rollback = Rollback(registry, pins, mover, audit)
     changes = Changes(store, audit, Identity(store, audit, clock=clock, home=folder), [rollback], clock=clock)
     deployments = Deployments(pins, changes, folder / "pins.yaml")

@@ -1,8 +1,9 @@
 import pytest
 
 from services.errors import Conflict, Unreachable
-from services.promotions.moves import OPERATION_TAG, WAS_PRODUCTION_TAG, StageMover
+from services.promotions.moves import WAS_PRODUCTION_TAG, StageMover
 from services.registry.fake import FakeRegistry
+from services.registry.tags import CHECKPOINT_TAG, OPERATION_TAG
 from services.registry.values import Stage
 
 
@@ -18,7 +19,7 @@ def registry_with(versions: int = 3, production: int | None = None) -> FakeRegis
 
 
 def move(registry: FakeRegistry, version: int, *, replaces: int | None, legacy_stages: bool = True) -> int | None:
-    mover = StageMover(registry, legacy_stages=legacy_stages)
+    mover = StageMover(registry, legacy_stages=legacy_stages, sign=lambda: "a signed checkpoint")
     return mover.point("fraud_detector", version, Stage.PRODUCTION, "op-1", replaces=replaces)
 
 
@@ -33,6 +34,7 @@ def test_the_alias_and_the_legacy_stage_follow_and_the_version_before_is_kept_ar
     assert (stage(registry, 1), stage(registry, 2)) == (Stage.ARCHIVED, Stage.PRODUCTION)
     assert registry.get_version("fraud_detector", 1).tags[WAS_PRODUCTION_TAG] == "true"
     assert registry.get_version("fraud_detector", 2).tags[OPERATION_TAG] == "op-1"
+    assert registry.get_version("fraud_detector", 2).tags[CHECKPOINT_TAG] == "a signed checkpoint"
 
 
 def test_moving_twice_is_moving_once() -> None:
@@ -86,7 +88,7 @@ def test_somebody_who_moves_the_alias_at_the_same_moment_is_noticed() -> None:
 
 def test_an_operation_knows_its_own_mark_only() -> None:
     registry = registry_with(production=1)
-    mover = StageMover(registry, legacy_stages=True)
+    mover = StageMover(registry, legacy_stages=True, sign=lambda: "a signed checkpoint")
     assert not mover.is_moved("fraud_detector", 2, Stage.PRODUCTION, "op-1")
     move(registry, 2, replaces=1)
     assert mover.is_moved("fraud_detector", 2, Stage.PRODUCTION, "op-1")
