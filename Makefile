@@ -47,7 +47,7 @@ lint: .venv/installed-dev
 	$(BIN)/lint-imports
 
 bench: install .venv/installed-dev
-	for file in tests/bench/bench_*.py; do $(BIN)/python $$file || exit 1; done
+	for file in tests/bench/bench_*.py; do $(BIN)/python -m tests.bench.$$(basename $$file .py) || exit 1; done
 
 # The lock names exact versions and hashes and no index: it installs the same set from wherever pip is told to look.
 lock:
