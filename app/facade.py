@@ -16,6 +16,12 @@ from services.changes import ChangeKind, Changes
 from services.clock import Clock, utc_now
 from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback, Routes
 from services.deployments.migrations import PinsFollowMigrations
+from services.deployments.pins_file import PinsFile
+from services.deployments.ramp_plan import RAMP_PLAN
+from services.deployments.ramp_records import RampWriter
+from services.deployments.ramps import Ramps
+from services.deployments.standbys import Standbys
+from services.deployments.ticks import RampTicks
 from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
@@ -27,6 +33,7 @@ from services.gates.evidence import TIER_TAG, Collector
 from services.identity import Actor, Identity, system_actor
 from services.identity.auditing import Auditing
 from services.identity.keeping import Keeping
+from services.jobs.confinement import Limits
 from services.jobs.jobs import Jobs
 from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
@@ -38,6 +45,7 @@ from services.policies.activation_evidence import PolicyEvidence
 from services.policies.document import DECISION_POLICY
 from services.policies.what_if import WhatIfs
 from services.promotions import Adoption, DriftDecisions, Promotion, Promotions, StageMover
+from services.promotions.promotion import StageFollower
 from services.registry.approved import Approved
 from services.registry.artifact_watch import ArtifactWatch
 from services.registry.direct import open_direct_registry
@@ -57,7 +65,7 @@ from services.store.migrations import upgrade
 if TYPE_CHECKING:
     from services.shadow import ShadowLogs
 
-DOCUMENT_KINDS = (GATE_POLICY, DECISION_POLICY, VOCABULARY_KIND, CHECKLIST_KIND)
+DOCUMENT_KINDS = (GATE_POLICY, DECISION_POLICY, VOCABULARY_KIND, CHECKLIST_KIND, RAMP_PLAN)
 
 
 class Gatehouse:
@@ -180,7 +188,14 @@ class Gatehouse:
     @cached_property
     def drifts(self) -> Drifts:
         """What is not."""
-        return Drifts(self.store, self.registry, self.approved, self.audit, clock=self.clock)
+        return Drifts(
+            self.store,
+            self.registry,
+            self.approved,
+            self.audit,
+            clock=self.clock,
+            write_pins=self._write_pins_file,
+        )
 
     @cached_property
     def artifact_watch(self) -> ArtifactWatch:
@@ -310,11 +325,11 @@ class Gatehouse:
             legacy_stages=self.settings.legacy_stages,
             sign=lambda: self.audit.checkpoints.write().note,
         )
-        followers = [PinsFollowPromotions(self.pins)]
+        followers: list[StageFollower] = [PinsFollowPromotions(self.pins), self.ramp_writer]
         kinds: list[ChangeKind] = [
             Promotion(self.registry, self.gates, mover, self.audit, followers),
             Adoption(self.drifts, followers),
-            Rollback(self.registry, self.pins, mover, self.audit),
+            Rollback(self.registry, self.pins, mover, self.audit, self.store, self.standbys, self.ramp_writer),
             Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),
             Migration(self.registry, self.audit, [PinsFollowMigrations(self.pins)]),
         ]
@@ -338,7 +353,65 @@ class Gatehouse:
     @cached_property
     def deployments(self) -> Deployments:
         """Pins, going back, files for serving platforms."""
-        return Deployments(self.pins, self.changes, self.home / "pins.yaml")
+        return Deployments(
+            self.pins,
+            self.changes,
+            self.standbys,
+            PinsFile(self.home / "pins.yaml", self.store, self.audit, self.drifts),
+            find_mlmodel=self.index.find_mlmodel,
+        )
+
+    @cached_property
+    def standbys(self) -> Standbys:
+        """What lies ready to serve."""
+        # Loads nothing that commands but rollback and ramp would have to pay for.
+        from services.jobs.model_runner import ModelRunner
+
+        # Within the lease of a change in execution.
+        runner = ModelRunner(Limits(wall_s=60, cpu_s=60))
+        return Standbys(self.store, self.registry, self.audit, runner, home=self.home, clock=self.clock)
+
+    @cached_property
+    def ramp_writer(self) -> RampWriter:
+        """What writes the way of ramps."""
+        return RampWriter(self.audit, self.clock, self.outbox)
+
+    @cached_property
+    def ramps(self) -> Ramps:
+        """Candidates on their way to all requests."""
+        return Ramps(
+            self.store,
+            self.identity,
+            self.documents,
+            self.changes,
+            self.pins,
+            self.registry,
+            self.ramp_writer,
+            prove=lambda model, version, actor: self.standbys.warm(model, version, actor=actor, anew=True),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def ramp_ticks(self) -> RampTicks:
+        """What drives ramps on; brings in the engine of shadow logs, which only the worker has to pay for."""
+        from services.gates.collectors.prometheus import ask_prometheus
+        from services.shadow.window import WindowReader
+
+        return RampTicks(
+            self.store,
+            self.changes,
+            self.pins,
+            self.ramps,
+            self.ramp_writer,
+            WindowReader(),
+            ask=lambda query: ask_prometheus(self.settings.prometheus_url, query),
+            logs=self.shadow_logs,
+            clock=self.clock,
+        )
+
+    def _write_pins_file(self) -> None:
+        # By name when it is needed: deployments are built on drift.
+        self.deployments.write_file()
 
     @cached_property
     def shadow(self) -> ShadowLogs:

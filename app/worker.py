@@ -12,6 +12,7 @@ from services.jobs.worker import Worker
 
 ARTIFACT_SECONDS = 300.0
 CHECKPOINT_SECONDS = 60.0
+STANDBY_SECONDS = 300.0
 WITNESS_SECONDS = 600.0
 
 
@@ -27,7 +28,9 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
     worker.every(5, "changes:recover", gatehouse.changes.recover)
     worker.every(60, "changes:expire", lambda: gatehouse.changes.expire_due(actor=actor))
     worker.every(2, "outbox:deliver", gatehouse.outbox.deliver_due)
-    worker.every(30, "pins:file", gatehouse.deployments.write_file)
+    worker.every(30, "pins:file", lambda: gatehouse.deployments.keep_file(actor=actor))
+    worker.every(5, "ramps:tick", lambda: gatehouse.ramp_ticks.tick(actor=actor))
+    worker.every(STANDBY_SECONDS, "standbys:keep", lambda: _keep_standbys(gatehouse, actor))
     worker.every(WITNESS_SECONDS, "audit:witness", gatehouse.read_witnesses)
     worker.every(CHECKPOINT_SECONDS, "audit:checkpoint", gatehouse.audit.checkpoints.write)
     worker.every(HEARTBEAT_SECONDS, "heartbeat", lambda: heartbeat.write_text(str(os.getpid())))
@@ -37,3 +40,9 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
 def _sync(gatehouse: Gatehouse, actor: Actor) -> None:
     gatehouse.sync.run()
     gatehouse.drifts.detect(actor=actor)
+
+
+def _keep_standbys(gatehouse: Gatehouse, actor: Actor) -> None:
+    wanted = [(model, version) for model, pins in gatehouse.pins.list_pins().items() for version in pins.versions]
+    wanted += [(ramp.model, ramp.candidate) for ramp in gatehouse.ramps.list_ramps(is_open=True, limit=1000)]
+    gatehouse.standbys.keep(list(dict.fromkeys(wanted)), actor=actor)

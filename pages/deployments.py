@@ -20,8 +20,8 @@ def ask_to_roll_back(pinned: PinSet, version: int) -> None:
 
     def run(reason: str) -> None:
         outcome = gatehouse.deployments.roll_back(pinned.model, str(version), actor=actor, reason=reason)
-        if outcome.remaining:
-            ui.flash(outcome.remaining, icon="hourglass_top")
+        for told in outcome.remaining:
+            ui.flash(told, icon="hourglass_top")
 
     ui.open_drawer(
         ui.Confirmation(

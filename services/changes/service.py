@@ -276,6 +276,26 @@ class Changes:
         self._check_state(change, (ChangeState.APPROVED,), "execute")
         return self._executor.start(change, actor)
 
+    def check_evidence(self, change_id: int, *, actor: Actor) -> None:
+        """Read live what the approvals of a change rest on.
+
+        Raises:
+            Conflict: it changed, and the change is void now.
+            Unreachable: the registry does not answer.
+        """
+        self._executor.check_evidence(self.get(change_id), actor)
+
+    def carry_out(self, change_id: int, *, actor: Actor) -> Change:
+        """Execute an approved change in the name of somebody who was allowed to set that going, as a ramp is.
+
+        Raises:
+            Conflict: it is not approved, or its evidence changed and it is void now.
+            Unreachable: the registry does not answer; what had started, the worker drives on.
+        """
+        change = self.get(change_id)
+        self._check_state(change, (ChangeState.APPROVED,), "execute")
+        return self._executor.start(change, actor)
+
     def recover(self) -> Sequence[Change]:
         """Drive on what was left in execution by a process that died; the worker calls this."""
         return self._executor.recover()

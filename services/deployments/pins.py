@@ -78,13 +78,18 @@ class Pins:
         Raises:
             NotFound: nothing of it was ever in production.
         """
-        found = self.find(model)
-        if found is None:
+        with self._store.read() as unit:
+            return self.get_in(unit, model)
+
+    def get_in(self, unit: UnitOfWork, model: str) -> PinSet:
+        """Return the pins of a model as a transaction sees them; raises as `get`."""
+        row = rows.find_pins(unit, model)
+        if row is None:
             raise NotFound(
                 f"{model} has no pins: nothing of it has been in production.",
                 next_step="Promote a version to production first; `gatehouse pins show` lists what is pinned.",
             )
-        return found
+        return _to_pins(row)
 
     def list_pins(
         self,

@@ -2,18 +2,64 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from services.audit import Acting
 from services.changes import Change, Changes, ChangeState
-from services.deployments.files import write_pins_file
 from services.deployments.pins import Pins
+from services.deployments.pins_file import FileState, PinsFile
 from services.deployments.rollback import Rollback
-from services.errors import Conflict, InvalidInput, Unreachable
+from services.deployments.standbys import Standby, Standbys, StandbyState
+from services.errors import Conflict, InvalidInput, Unavailable, Unreachable
 from services.identity.actors import Actor
 from services.registry.values import Stage
+from services.signatures.compare import compare
+from services.signatures.reader import read_signature
+from services.signatures.values import SignatureReading, SignatureState
+from services.signatures.verdicts import Comparison, Direction
 from services.store import UnitOfWork
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RollbackPreview:
+    """What going back would mean.
+
+    Args:
+        signature: whether the target takes the requests that the version serving now is sent (forward compatibility).
+        standby: how ready the target is.
+    """
+
+    model: str
+    current: int
+    target: int
+    signature: Comparison
+    standby: Standby
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What should give pause, in sentences."""
+        told = []
+        if not self.signature.verdict.is_pass or not self.signature.json_verdict.is_pass:
+            told.append(
+                f"Version {self.target} may not take the requests that version {self.current} is sent: "
+                f"{self.signature.verdict} for DataFrame callers, {self.signature.json_verdict} for JSON callers."
+            )
+        if self.standby.state is not StandbyState.WARM:
+            why = f" ({self.standby.problem})" if self.standby.problem else ""
+            told.append(f"Version {self.target} is {self.standby.state}, not warm{why}: it is fetched and tried first.")
+        return tuple(told)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what commands print."""
+        return {
+            "forward": self.signature.verdict.value,
+            "forward_json": self.signature.json_verdict.value,
+            "standby": self.standby.state.value,
+            "warnings": list(self.warnings),
+        }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,11 +67,16 @@ class RollbackOutcome:
     """How going back ended.
 
     Args:
-        remaining: what is left to the worker, such as the alias while the registry is away; empty when nothing is.
+        remaining: what is left to do or could not be done, such as the alias while the registry is away.
     """
 
     change: Change
-    remaining: str = ""
+    remaining: tuple[str, ...] = ()
+
+    @property
+    def is_back(self) -> bool:
+        """Whether the target serves."""
+        return self.change.state in {ChangeState.COMPLETED, ChangeState.EXECUTING}
 
     def to_json(self) -> dict[str, Any]:
         """Return the interface's JSON."""
@@ -35,17 +86,46 @@ class RollbackOutcome:
             "from": payload["from"],
             "to": payload["to"],
             "state": self.change.state.value,
-            "remaining": self.remaining,
+            "remaining": list(self.remaining),
         }
 
 
 class Deployments:
-    """What serves, and going back to what did."""
+    """What serves, and going back to what did.
 
-    def __init__(self, pins: Pins, changes: Changes, pins_file: Path) -> None:
+    Args:
+        find_mlmodel: the MLmodel file of a version as the index has it, so that nothing need answer.
+    """
+
+    def __init__(
+        self,
+        pins: Pins,
+        changes: Changes,
+        standbys: Standbys,
+        pins_file: PinsFile,
+        *,
+        find_mlmodel: Callable[[str, int], bytes | None],
+    ) -> None:
         self.pins = pins
         self._changes = changes
+        self._standbys = standbys
         self._pins_file = pins_file
+        self._find_mlmodel = find_mlmodel
+
+    def preview(self, model: str, target: str) -> RollbackPreview:
+        """Return what going back would mean, without asking the registry.
+
+        Raises:
+            NotFound: the model has no pins.
+            InvalidInput: there is no such pin, or the text is none.
+            Conflict: it serves already.
+        """
+        current, version = self._resolve(model, target)
+        signature = compare(
+            self._read_signature(model, version), self._read_signature(model, current), Direction.FORWARD
+        )
+        standby = self._standbys.find(model, version)
+        return RollbackPreview(model=model, current=current, target=version, signature=signature, standby=standby)
 
     def roll_back(self, model: str, target: str, *, actor: Actor, reason: str) -> RollbackOutcome:
         """Make a former version serve again, at once.
@@ -56,40 +136,52 @@ class Deployments:
         Raises:
             Forbidden: the actor may not go back.
             NotFound: the model has no pins.
-            Blocked: the version was never in production, or is deleted.
+            Blocked: the version was never in production, is deleted, or does not load and score.
             InvalidInput: there is no such pin, or the text is none.
             Conflict: it serves already.
         """
-        pinned = self.pins.get(model)
-        version = self._target(model, target)
-        if version == pinned.current:
-            raise Conflict(f"{model}/{version} serves already.", next_step="Choose another version to go back to.")
-        payload = {"model": model, "from": pinned.current, "to": version}
+        current, version = self._resolve(model, target)
+        payload = {"model": model, "from": current, "to": version}
         change = self._changes.request(Rollback.name, payload, actor=actor, reason=reason)
+        remaining = _untried(change)
         try:
             done = self._changes.execute(change.id, actor=actor)
         except Unreachable:
             done = self._changes.get(change.id)
             if done.state is not ChangeState.EXECUTING:
                 raise
-            remaining = (
+            remaining.append(
                 f"The pins are moved; the registry does not answer, so its alias follows when it does ({done.id})."
             )
-        else:
-            remaining = ""
-        self.write_file()
-        return RollbackOutcome(change=done, remaining=remaining)
+        if done.state is ChangeState.FAILED:
+            remaining.append(done.blocker)
+        remaining += self._try_to_write_file()
+        return RollbackOutcome(change=done, remaining=tuple(remaining))
 
     def write_file(self) -> Path:
         """Bring the pins file in step with the pins and return where it is.
 
         Raises:
             Conflict: somebody else writes to it.
+            Unavailable: it cannot be written.
         """
-        write_pins_file(self._pins_file, self.pins.list_pins())
-        return self._pins_file
+        self._pins_file.write(self.pins.list_pins())
+        return self._pins_file.path
 
-    def _target(self, model: str, target: str) -> int:
+    def keep_file(self, *, actor: Acting) -> FileState:
+        """Look at the pins file and bring it in step unless somebody edited it; raises as `write_file`."""
+        return self._pins_file.keep(self.pins.list_pins(), actor=actor)
+
+    def _try_to_write_file(self) -> list[str]:
+        # Serving follows the store; the worker writes the file as soon as it can.
+        try:
+            self.write_file()
+        except (Conflict, Unavailable) as error:
+            return [error.message]
+        return []
+
+    def _resolve(self, model: str, target: str) -> tuple[int, int]:
+        """Return the version that serves and the one that is meant."""
         pinned = self.pins.get(model)
         if target in {"previous", "fallback"}:
             version = pinned.previous if target == "previous" else pinned.fallback
@@ -98,10 +190,19 @@ class Deployments:
                     f"{model} has no {target} version.",
                     next_step=f"Name a version that was in production; pinned are {_listed(pinned.versions)}.",
                 )
-            return version
-        if not target.isdecimal():
+        elif target.isascii() and target.isdecimal():
+            version = int(target)
+        else:
             raise InvalidInput(f"{target!r} is no version.", next_step="Write previous, fallback or a version number.")
-        return int(target)
+        if version == pinned.current:
+            raise Conflict(f"{model}/{version} serves already.", next_step="Choose another version to go back to.")
+        return pinned.current, version
+
+    def _read_signature(self, model: str, version: int) -> SignatureReading:
+        mlmodel = self._find_mlmodel(model, version)
+        if mlmodel is None:
+            return SignatureReading(state=SignatureState.UNREADABLE, reason="Its MLmodel file has not been read yet.")
+        return read_signature(mlmodel)
 
 
 class PinsFollowPromotions:
@@ -126,5 +227,13 @@ class PinsFollowPromotions:
         return None
 
 
-def _listed(versions: tuple[int, ...]) -> str:
+def _untried(change: Change) -> list[str]:
+    """Return what could not be said of the target before it was made to serve."""
+    health = change.findings["health"]
+    if health == StandbyState.WARM.value:
+        return []
+    return [f"Version {change.payload['to']} could not be tried before: {change.findings['health_problem']}"]
+
+
+def _listed(versions: Sequence[int]) -> str:
     return ", ".join(str(version) for version in versions)

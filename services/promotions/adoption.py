@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.changes import Change, Changes, Execution, Proof
+from services.errors import Blocked
 from services.identity import Actor, Identity, Permission
 from services.promotions.promotion import StageFollower
 from services.registry.drift import Drifts
@@ -98,8 +99,14 @@ class DriftDecisions:
             Forbidden: the actor may not ask.
             NotFound: there is no such drift.
             Conflict: it is closed already.
+            Blocked: it is an edit of the pins file.
         """
         drift = self._drifts.get_open(drift_id)
+        if drift.kind is Watched.PINS:
+            raise Blocked(
+                f"{drift.describe()} What a file says cannot be adopted: the registry would not follow.",
+                next_step="Go to that version with `gatehouse rollback` or a promotion, or revert the drift.",
+            )
         payload = {
             "drift": drift.id,
             "model": drift.model,

@@ -6,7 +6,7 @@ that is no longer so is settled. Adopting holds what was found as approved; reve
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.audit import Acting, AuditLog
@@ -26,16 +26,28 @@ _SEE_ALL = "See what is open with `gatehouse drift list`."
 
 
 class Drifts:
-    """Finds and closes drift. Whoever calls `adopt` and `revert` has asked for the permission."""
+    """Finds and closes drift. Whoever calls `adopt` and `revert` has asked for the permission.
+
+    Args:
+        write_pins: puts the pins file back in step with the pins.
+    """
 
     def __init__(
-        self, store: Store, registry: Registry, approved: Approved, audit: AuditLog, *, clock: Clock = utc_now
+        self,
+        store: Store,
+        registry: Registry,
+        approved: Approved,
+        audit: AuditLog,
+        *,
+        clock: Clock = utc_now,
+        write_pins: Callable[[], object] = lambda: None,
     ) -> None:
         self._store = store
         self._registry = registry
         self._approved = approved
         self._audit = audit
         self._clock = clock
+        self._write_pins = write_pins
 
     def detect(self, *, actor: Acting) -> Sequence[Drift]:
         """Compare what the last sync saw with what is approved, and return what is newly found.
@@ -72,6 +84,17 @@ class Drifts:
             kind=fact.kind, model=fact.model, version=fact.version, approved=fact.value, found=digest
         )
         return self._file(unit, [difference], (), actor)
+
+    def file_pins(self, edited: Mapping[str, tuple[str | None, str | None]], *, actor: Acting) -> Sequence[Drift]:
+        """File where the pins file differs from the pins, as (pinned, said) by model, and settle the rest."""
+        differences = [
+            Difference(kind=Watched.PINS, model=model, approved=pinned, found=said)
+            for model, (pinned, said) in sorted(edited.items())
+        ]
+        with self._store.write() as unit:
+            found = self._file(unit, differences, (Watched.PINS,), actor)
+            unit.commit()
+        return found
 
     def list_drifts(
         self,
@@ -160,6 +183,8 @@ class Drifts:
                 registry.delete_version_tag(model, version, drift.key)
             else:
                 registry.set_version_tag(model, version, drift.key, approved)
+        elif drift.kind is Watched.PINS:
+            self._write_pins()
         else:
             raise Blocked(
                 f"{drift.describe()} Writing to the registry cannot bring that back.",

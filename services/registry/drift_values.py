@@ -53,8 +53,8 @@ class Drift:
 
     @property
     def can_be_reverted(self) -> bool:
-        """Whether writing to the registry can put back what was approved."""
-        return self.kind in COMPARED
+        """Whether writing can put back what was approved."""
+        return self.kind in COMPARED or self.kind is Watched.PINS
 
     def describe(self) -> str:
         """Return one sentence on what was found."""
@@ -68,6 +68,9 @@ class Drift:
         if self.kind is Watched.ARTIFACTS:
             what = "are gone" if self.found is None else "are not those that were approved"
             return f"The files of {self.subject} {what}."
+        if self.kind is Watched.PINS:
+            found = "does not name the model" if self.found is None else f"says {self.found}"
+            return f"The pins file {found} for {self.model}; {self.approved or 'nothing'} is pinned."
         return f"{self.subject} was deleted from the registry."
 
     def _alias_found(self) -> str:

@@ -17,6 +17,8 @@ class Watched(StrEnum):
     ARTIFACTS = "artifacts"
     VERSION = "version"
     MODEL = "model"
+    PINS = "pins"
+    """What the pins file says of a model, which serving platforms may follow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,6 +45,7 @@ RAMPS = Table(
     Column("step", Integer, nullable=False),
     Column("traffic_ratio", Float, nullable=False),
     Column("step_started_us", BigInteger, nullable=False),
+    Column("due_us", BigInteger, nullable=False),
     Column("checked_us", BigInteger, nullable=False),
     Column("attention", Text, nullable=False),
     Column("measured", JSON, nullable=False),

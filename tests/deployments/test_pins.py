@@ -1,12 +1,9 @@
-from pathlib import Path
-
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.deployments import Pins, to_configmap, to_env, to_yaml
-from services.deployments.files import write_pins_file
 from services.deployments.pins import rotate
 from services.errors import NotFound
 from services.store import Store
@@ -89,14 +86,3 @@ def test_a_name_that_begins_with_a_digit_makes_a_shell_name(store: Store, clock:
     pins = Pins(store, clock=clock)
     move(store, pins, 1, model="3ds_checker")
     assert to_env(pins.list_pins()) == "_3DS_CHECKER_VERSION=1\n"
-
-
-def test_the_file_is_replaced_whole_and_nothing_else_is_left(store: Store, clock: FakeClock, tmp_path: Path) -> None:
-    pins = Pins(store, clock=clock)
-    path = tmp_path / "config" / "pins.yaml"
-    write_pins_file(path, pins.list_pins())
-    assert yaml.safe_load(path.read_text()) == {"models": {}}
-    move(store, pins, 1)
-    write_pins_file(path, pins.list_pins())
-    assert yaml.safe_load(path.read_text())["models"]["fraud_detector"]["current"] == 1
-    assert [each.name for each in path.parent.iterdir()] == ["pins.yaml"]

@@ -17,7 +17,7 @@ def pin(store: Store, clock: FakeClock, version: int, *, change_id: int, model: 
 def ramp(store: Store, *, champion: int, candidate: int, traffic_ratio: float, is_open: bool = True) -> int:
     values: dict[str, Any] = {
         "model": MODEL, "champion": champion, "candidate": candidate, "state": "running", "is_open": is_open,
-        "step": 0, "traffic_ratio": traffic_ratio, "step_started_us": 0, "checked_us": 0, "attention": "",
+        "step": 0, "traffic_ratio": traffic_ratio, "step_started_us": 0, "due_us": 0, "checked_us": 0, "attention": "",
         "measured": [], "plan_revision": "ramp_plan/default/1", "actor": "meera", "started_us": 0,
     }  # fmt: skip
     with store.write() as unit:

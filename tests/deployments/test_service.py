@@ -17,7 +17,7 @@ def test_going_back_moves_pins_alias_stage_and_file(any_store: Store, clock: Fak
     world.pin(1, 2, 3)
     outcome = world.deployments.roll_back("fraud_detector", "previous", actor=MEERA, reason="3 blocks everybody")
     assert outcome.to_json() == {
-        "model": "fraud_detector", "from": 3, "to": 2, "state": "completed", "remaining": "",
+        "model": "fraud_detector", "from": 3, "to": 2, "state": "completed", "remaining": [],
     }  # fmt: skip
     assert world.pins.get("fraud_detector").versions == (2, 3, 1)
     assert world.registry.find_alias("fraud_detector", "production") == 2
@@ -43,7 +43,7 @@ def test_while_the_registry_is_away_the_pins_move_and_the_alias_follows_later(
     world.registry.faults.fail()
     outcome = world.deployments.roll_back("fraud_detector", "previous", actor=MEERA, reason="2 AM")
     assert outcome.change.state is ChangeState.EXECUTING
-    assert "alias follows" in outcome.remaining
+    assert any("alias follows" in told for told in outcome.remaining)
     assert world.pins.get("fraud_detector").current == 1
     world.registry.faults.heal()
     assert world.registry.find_alias("fraud_detector", "production") == 2

@@ -17,6 +17,8 @@ from services.gates.kinds import PrometheusGate
 
 TIMEOUT_S = 10.0
 
+Answer = float | Absent | Broken
+
 
 class PrometheusCollector:
     """Asks the queries of the gates.
@@ -36,32 +38,52 @@ class PrometheusCollector:
             return Absent(reason="No Prometheus server is set; PROMETHEUS_URL names it.")
         gates = [gate for gate in subject.gates if isinstance(gate, PrometheusGate)]
         with httpx.Client(timeout=self._timeout_s, trust_env=False) as client:
-            return Queried(answers={gate.gate: self._ask(client, fill_query(gate.query, subject)) for gate in gates})
+            return Queried(
+                answers={gate.gate: _ask(client, self._url, fill_query(gate.query, subject)) for gate in gates}
+            )
 
-    def _ask(self, client: httpx.Client, query: str) -> float | Absent | Broken:
-        try:
-            response = client.get(f"{self._url}/api/v1/query", params={"query": query})
-            body = response.json()
-        except httpx.HTTPError as error:
-            raise Unreachable(
-                f"Prometheus at {self._url} does not answer ({type(error).__name__}).",
-                next_step="Check PROMETHEUS_URL and that the server is running.",
-            ) from error
-        except ValueError:
-            return Broken(reason=f"Prometheus answered {response.status_code} with something that is not JSON.")
-        if not isinstance(body, dict) or body.get("status") != "success":
-            told = body.get("error") if isinstance(body, dict) else None
-            return Broken(reason=f"Prometheus refused the query: {str(told)[:300]}")
-        return read_answer(body.get("data"))
+
+def ask_prometheus(url: str, query: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
+    """Return the one number that a query gives, or why there is none.
+
+    Raises:
+        Unreachable: the server does not answer.
+    """
+    if not url:
+        return Absent(reason="No Prometheus server is set; PROMETHEUS_URL names it.")
+    with httpx.Client(timeout=timeout_s, trust_env=False) as client:
+        return _ask(client, url.rstrip("/"), query)
 
 
 def fill_query(query: str, subject: Subject) -> str:
-    """Return a query with the candidate's name and version in place, escaped as inside a quoted label."""
-    name = subject.candidate.name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    return query.replace("{model}", name).replace("{version}", str(subject.candidate.version))
+    """Return a query with the candidate's name and version in place."""
+    return name_in_query(query, subject.candidate.name, subject.candidate.version)
 
 
-def read_answer(data: Any) -> float | Absent | Broken:
+def name_in_query(query: str, model: str, version: int) -> str:
+    """Return a query with a name and a version in place, escaped as inside a quoted label."""
+    name = model.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return query.replace("{model}", name).replace("{version}", str(version))
+
+
+def _ask(client: httpx.Client, url: str, query: str) -> Answer:
+    try:
+        response = client.get(f"{url}/api/v1/query", params={"query": query})
+        body = response.json()
+    except httpx.HTTPError as error:
+        raise Unreachable(
+            f"Prometheus at {url} does not answer ({type(error).__name__}).",
+            next_step="Check PROMETHEUS_URL and that the server is running.",
+        ) from error
+    except ValueError:
+        return Broken(reason=f"Prometheus answered {response.status_code} with something that is not JSON.")
+    if not isinstance(body, dict) or body.get("status") != "success":
+        told = body.get("error") if isinstance(body, dict) else None
+        return Broken(reason=f"Prometheus refused the query: {str(told)[:300]}")
+    return read_answer(body.get("data"))
+
+
+def read_answer(data: Any) -> Answer:
     """Return the one number of an answer, or why there is none."""
     kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, Mapping) else (None, None)
     if kind == "scalar":
@@ -75,7 +97,7 @@ def read_answer(data: Any) -> float | Absent | Broken:
     return _number(result[0].get("value") if isinstance(result[0], Mapping) else None)
 
 
-def _number(sample: Any) -> float | Absent | Broken:
+def _number(sample: Any) -> Answer:
     try:
         value = float(sample[1])
     except (TypeError, ValueError, LookupError):

@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("step", sa.Integer, nullable=False),
         sa.Column("traffic_ratio", sa.Float, nullable=False),
         sa.Column("step_started_us", sa.BigInteger, nullable=False),
+        sa.Column("due_us", sa.BigInteger, nullable=False),
         sa.Column("checked_us", sa.BigInteger, nullable=False),
         sa.Column("attention", sa.Text, nullable=False),
         sa.Column("measured", sa.JSON, nullable=False),
