@@ -7,7 +7,8 @@ so that after a crash at any point it is driven on or marked failed, never half 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 
 from services.audit import AuditLog
@@ -22,7 +23,12 @@ from services.store import Store, UnitOfWork
 from services.store import changes as rows
 
 LEASE = timedelta(seconds=120)
+# A lease beyond this was taken before the clock was set back; twice, since clocks of two machines differ.
+LONGEST_LEASE = 2 * LEASE
+MAX_RIVALS = 50
 RETRY_AFTER = timedelta(seconds=15)
+
+_log = logging.getLogger(__name__)
 
 
 class Executor:
@@ -72,7 +78,7 @@ class Executor:
     def recover(self) -> list[Change]:
         """Run again what a process that died, or a registry that was away, left in execution."""
         with self._store.read() as unit:
-            abandoned = rows.list_abandoned(unit, now_us=to_micros(self._clock()))
+            abandoned = self._list_abandoned(unit)
         return [change for change_id in abandoned if (change := self._resume(change_id))]
 
     def check_evidence(self, change: Change, actor: Actor) -> None:
@@ -85,7 +91,9 @@ class Executor:
         if digest_evidence(bound, change.findings, change.policy_revision) == change.evidence_digest:
             return
         moved = sorted(key for key in {*bound, *change.bound} if bound.get(key) != change.bound.get(key))
-        told = ", ".join(f"{key} was {_told(change.bound.get(key))} and is {_told(bound.get(key))}" for key in moved)
+        told = ", ".join(
+            f"{key.replace('_', ' ')} was {_told(change.bound.get(key))} and is {_told(bound.get(key))}" for key in moved
+        )
         self._void(change, actor, f"Since the evidence was gathered, {told}.")
         raise Conflict(
             f"Change {change.id} is void: since its evidence was gathered, {told}.",
@@ -95,7 +103,7 @@ class Executor:
     def _resume(self, change_id: int) -> Change | None:
         with self._store.write() as unit:
             current = get_change(unit, change_id, for_update=True)
-            if change_id not in rows.list_abandoned(unit, now_us=to_micros(self._clock())):
+            if change_id not in self._list_abandoned(unit):
                 return None
             self._lease(unit, current)
             leased = get_change(unit, change_id)
@@ -104,6 +112,10 @@ class Executor:
             return self._run(leased, system_actor("worker"))
         except Unreachable:
             return None
+
+    def _list_abandoned(self, unit: UnitOfWork) -> Sequence[int]:
+        longest_us = LONGEST_LEASE // timedelta(microseconds=1)
+        return rows.list_abandoned(unit, now_us=to_micros(self._clock()), longest_us=longest_us)
 
     def _lease(self, unit: UnitOfWork, change: Change) -> None:
         now = self._clock()
@@ -157,7 +169,24 @@ class Executor:
                 self._record(unit, change, "execution:aborted", actor, execution.obstacle, state)
             unit.commit()
         self._reached("finished")
+        if state is ChangeState.COMPLETED:
+            self._tell_rivals(finished, actor)
         return finished
+
+    def _tell_rivals(self, done: Change, actor: Actor) -> None:
+        """Void what else is asked of the same model and rests on what has just moved, so that its people hear of it."""
+        with self._store.read() as unit:
+            open_states = [ChangeState.AWAITING_APPROVAL.value, ChangeState.APPROVED.value]
+            found = rows.list_changes(unit, states=open_states, model=done.model, limit=MAX_RIVALS) if done.model else []
+            rivals = [get_change(unit, row["id"]) for row in found]
+        for rival in rivals:
+            try:
+                self.check_evidence(rival, actor)
+            except Conflict:
+                continue
+            except GatehouseError as error:
+                # Nothing is lost: its evidence is read again before it is approved and before it is executed.
+                _log.warning("the evidence of change %d cannot be read: %s", rival.id, error.message)
 
     def _release(self, change: Change) -> None:
         with self._store.write() as unit:

@@ -11,10 +11,10 @@ from services.changes.kinds import ChangeKind
 from services.changes.notices import Notices
 from services.changes.records import get_change, proof_columns, to_change
 from services.changes.values import OPEN, PENDING, Change, ChangeState, Decision
-from services.clock import Clock, to_micros
+from services.clock import Clock, to_micros, to_text
 from services.errors import Conflict, Forbidden, InvalidInput
 from services.identity import Identity
-from services.identity.actors import Actor, Permission
+from services.identity.actors import Actor, Permission, system_actor
 from services.jobs.outbox import Outbox
 from services.store import Store, UnitOfWork
 from services.store import changes as rows
@@ -155,6 +155,7 @@ class Changes:
         kind = self._kinds[change.kind]
         self._identity.demand(actor, kind.permission_to_request(change.payload), subject=change.subject)
         self._check_state(change, PENDING, "gather evidence for")
+        self._check_in_time(change)
         proof = kind.prove(change.payload, actor)
         now = self._clock()
         with self._store.write() as unit:
@@ -163,6 +164,7 @@ class Changes:
             columns = {**proof_columns(proof), "updated_us": to_micros(now)}
             columns["expires_us"] = to_micros(now + proof.expires_after)
             rows.update_change(unit, change_id, **columns)
+            self._decide(unit, current, actor, Decision.EVIDENCE_RENEWED, "")
             renewed = get_change(unit, change_id)
             self._record(unit, renewed, "evidence:renewed", actor, "", before=current)
             unit.commit()
@@ -184,7 +186,7 @@ class Changes:
         """End the pending changes whose time is over."""
         with self._store.read() as unit:
             due = rows.list_due(unit, pending=[state.value for state in PENDING], now_us=to_micros(self._clock()))
-        return [self._move(each, ChangeState.EXPIRED, PENDING, "request:expired", actor, "") for each in due]
+        return [self._expire(each, actor) for each in due]
 
     # Deciding
 
@@ -201,6 +203,7 @@ class Changes:
         change = self.get(change_id)
         self._demand_approver(change, actor)
         self._check_state(change, (ChangeState.AWAITING_APPROVAL,), "approve")
+        self._check_in_time(change)
         self._check_not_barred(change, actor)
         self._executor.check_evidence(change, actor)
         with self._store.write() as unit:
@@ -215,7 +218,9 @@ class Changes:
             self._decide(unit, current, actor, Decision.APPROVED, reason)
             approved = get_change(unit, change_id)
             if approved.missing_approvals == 0:
-                rows.update_change(unit, change_id, state=ChangeState.APPROVED.value)
+                rows.update_change(
+                    unit, change_id, state=ChangeState.APPROVED.value, updated_us=to_micros(self._clock())
+                )
                 approved = get_change(unit, change_id)
             self._record(unit, approved, "approval:granted", actor, reason, before=current)
             unit.commit()
@@ -274,6 +279,7 @@ class Changes:
         if change.state is ChangeState.COMPLETED:
             return change
         self._check_state(change, (ChangeState.APPROVED,), "execute")
+        self._check_in_time(change)
         return self._executor.start(change, actor)
 
     def check_evidence(self, change_id: int, *, actor: Actor) -> None:
@@ -316,10 +322,22 @@ class Changes:
     @staticmethod
     def _check_state(change: Change, allowed: Sequence[ChangeState], verb: str) -> None:
         if change.state not in allowed:
+            why = f" {change.blocker}" if change.state in {ChangeState.BLOCKED, ChangeState.VOID} else ""
             raise Conflict(
-                f"Change {change.id} is {change.state}, so nobody can {verb} it.",
+                f"Change {change.id} is {change.state}, so nobody can {verb} it.{why}",
                 next_step=_next_step(change.state),
             )
+
+    def _check_in_time(self, change: Change) -> None:
+        # The worker may not have ended it yet, or not be running.
+        if self._clock() >= change.expires_at:
+            self._expire(change.id, system_actor("expiry"))
+            raise Conflict(
+                f"Change {change.id} expired on {to_text(change.expires_at)}.", next_step="Ask anew if it is wanted."
+            )
+
+    def _expire(self, change_id: int, actor: Actor) -> Change:
+        return self._move(change_id, ChangeState.EXPIRED, PENDING, "request:expired", actor, "")
 
     def _move(
         self,

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import takewhile
 from typing import Any
 
 from services.clock import to_text
@@ -44,12 +45,13 @@ PENDING = (ChangeState.BLOCKED, ChangeState.AWAITING_APPROVAL, ChangeState.APPRO
 
 
 class Decision(StrEnum):
-    """What somebody said on a change; a comment decides nothing."""
+    """What somebody said on a change; a comment decides nothing, and evidence gathered anew asks everybody anew."""
 
     APPROVED = "approved"
     REJECTED = "rejected"
     CHANGES_REQUESTED = "changes_requested"
     COMMENTED = "commented"
+    EVIDENCE_RENEWED = "evidence_renewed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,12 +115,14 @@ class Change:
 
     @property
     def approvals(self) -> tuple[DecisionRecord, ...]:
-        """The approvals that count: given on the evidence as it stands."""
-        return tuple(
+        """The approvals that count: given on the evidence as it stands, since it was last gathered."""
+        since_renewal = takewhile(lambda record: record.decision is not Decision.EVIDENCE_RENEWED, self.decisions[::-1])
+        counted = (
             record
-            for record in self.decisions
+            for record in since_renewal
             if record.decision is Decision.APPROVED and record.evidence_digest == self.evidence_digest
         )
+        return tuple(counted)[::-1]
 
     @property
     def verdicts(self) -> tuple[DecisionRecord, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from services.errors import Conflict, NotFound
 from services.registry.port import Registry
-from services.registry.stages import alias_of
+from services.registry.stages import PROTECTED_ALIASES, alias_of
 from services.registry.tags import CHECKPOINT_TAG, OPERATION_TAG
 from services.registry.values import Stage
 
@@ -53,6 +53,7 @@ class StageMover:
         self._registry.set_version_tag(model, version, CHECKPOINT_TAG, note)
         if alias is not None:
             self._registry.set_alias(model, alias, version)
+        self._take_away(model, version, keep=alias)
         if self._legacy_stages:
             self._registry.set_stage(model, version, stage)
         if stage is Stage.PRODUCTION and replaces not in (None, version):
@@ -63,6 +64,13 @@ class StageMover:
                 next_step="Somebody else moved it at the same moment; look at the drift of this model.",
             )
         return before
+
+    def _take_away(self, model: str, version: int, *, keep: str | None) -> None:
+        # A version is in one stage, so no alias may say that it is in another as well.
+        aliases = self._registry.get_model(model).aliases
+        for other in sorted(PROTECTED_ALIASES - {keep}):
+            if aliases.get(other) == version:
+                self._registry.delete_alias(model, other)
 
     def _retire(self, model: str, version: int | None) -> None:
         # The version before stays, archived and marked, so that going back finds it (practice 4).

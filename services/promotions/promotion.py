@@ -1,7 +1,7 @@
 """A promotion: one version to one stage, as a kind of change.
 
-What approvals cover is bound to the version's identity, its artifact bytes, the policy in force and where the stage's
-alias points; the gate results are kept as they were measured.
+What approvals cover is bound to the version's identity, its artifact bytes, the policy in force, the risk tier, the
+waivers that stand, the champion and where the stage's alias points; gate results are kept as they were measured.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from services.audit import AuditLog
 from services.changes import Change, Execution, Proof
 from services.clock import to_text
 from services.gates import GateReport, Gates
+from services.gates.evaluate import tier_of
 from services.identity.actors import Actor, Permission
 from services.promotions.moves import StageMover
 from services.registry.port import Registry
@@ -21,7 +22,8 @@ from services.registry.stages import alias_of, check_move
 from services.registry.values import ModelVersion, Stage
 from services.store import UnitOfWork
 
-TIER_TAG = "risk"
+RETIRING = frozenset({Stage.ARCHIVED, Stage.NONE})
+PRODUCTION_ALIAS = alias_of(Stage.PRODUCTION)
 
 
 class StageFollower(Protocol):
@@ -75,7 +77,7 @@ class Promotion:
 
     def permission_to_approve(self, payload: Mapping[str, Any]) -> Permission:
         """Return the permission that the stage takes."""
-        is_retiring = Stage(payload["to"]) in {Stage.ARCHIVED, Stage.NONE}
+        is_retiring = Stage(payload["to"]) in RETIRING
         return Permission.ARCHIVE_MODEL if is_retiring else Permission.PROMOTE_TO_PRODUCTION
 
     def prove(self, payload: Mapping[str, Any], actor: Actor) -> Proof:
@@ -91,12 +93,12 @@ class Promotion:
         model = self._registry.get_model(version.name)
         check_move(version, stage)
         report = self._gates.run(version, stage, actor=actor)
-        rule = self._gates.approval_rule(version.name, stage, tier=model.tags.get(TIER_TAG, ""))
+        rule = self._gates.approval_rule(version.name, stage, tier=tier_of(model, version))
         return Proof(
             bound=self._bind(version, stage),
             findings=report.to_json(),
             required_approvals=rule.approvals,
-            blocker=_blocker(report),
+            blocker=_blocker(report) or self._find_obstacle(version, stage),
             barred=self._barred(version, rule.policy_author),
             policy_revision=report.policy_revision,
             expires_after=timedelta(hours=rule.expires_after_hours),
@@ -141,14 +143,25 @@ class Promotion:
 
     def _bind(self, version: ModelVersion, stage: Stage) -> Mapping[str, Any]:
         alias = alias_of(stage)
+        model = self._registry.get_model(version.name)
+        waivers = self._gates.waivers.list_waivers(model=version.name, version=version.version, stage=stage)
         return {
             "model": version.name,
             "version": version.version,
             "created_at": to_text(version.created_at),
             "artifact_digest": self._registry.get_artifact_digest(version),
             "policy_revision": self._gates.policy_revision(version.name),
+            "tier": tier_of(model, version),
+            "waivers": sorted(waiver.id for waiver in waivers),
+            "champion": model.aliases.get(str(PRODUCTION_ALIAS)),
             "alias_points_at": None if alias is None else self._registry.find_alias(version.name, alias),
         }
+
+    def _find_obstacle(self, version: ModelVersion, stage: Stage) -> str:
+        if stage not in RETIRING:
+            return ""
+        obstacles = (follower.find_obstacle(version.name, version.version) for follower in self._followers)
+        return next(filter(None, obstacles), "")
 
     def _barred(self, version: ModelVersion, policy_author: str) -> Mapping[str, str]:
         barred = {policy_author: "edited the gate policy in force", version.author: "made this version"}

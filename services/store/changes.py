@@ -131,9 +131,10 @@ def list_due(unit: UnitOfWork, *, pending: Sequence[str], now_us: int) -> Sequen
     return list(unit.connection.scalars(query.order_by(CHANGES.c.id)))
 
 
-def list_abandoned(unit: UnitOfWork, *, now_us: int) -> Sequence[int]:
-    """Return ids of changes in execution that nobody holds a lease on."""
-    lease_is_over = or_(CHANGES.c.lease_until_us.is_(None), CHANGES.c.lease_until_us <= now_us)
+def list_abandoned(unit: UnitOfWork, *, now_us: int, longest_us: int) -> Sequence[int]:
+    """Return ids of changes in execution that nobody holds a lease on; none reaches `longest_us` into the future."""
+    until = CHANGES.c.lease_until_us
+    lease_is_over = or_(until.is_(None), until <= now_us, until > now_us + longest_us)
     query = select(CHANGES.c.id).where(and_(CHANGES.c.state == "executing", lease_is_over))
     return list(unit.connection.scalars(query.order_by(CHANGES.c.id)))
 

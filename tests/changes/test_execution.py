@@ -75,6 +75,33 @@ def test_when_the_other_system_goes_away_midway_the_worker_drives_it_on(
     assert [change.state for change in world.changes.recover()] == [ChangeState.COMPLETED]
 
 
+@pytest.mark.parametrize("days", [1, 400])
+def test_a_clock_set_back_does_not_leave_execution_hanging(
+    store: Store, clock: FakeClock, tmp_path: Path, days: int
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    go_away_after_start(world)
+    with pytest.raises(Unreachable):
+        world.changes.execute(approved.id, actor=MEERA)
+    world.dial.is_away = False
+    clock.advance(days=-days)
+    assert [change.state for change in world.changes.recover()] == [ChangeState.COMPLETED]
+    assert world.dial.writes == ["7"]
+
+
+def test_a_lease_of_a_machine_whose_clock_is_ahead_is_respected(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    seen: list[object] = []
+    world = build_world(store, clock, tmp_path / "w", between_writes=lambda: seen.append(look()))
+
+    def look() -> object:
+        clock.advance(seconds=-90)
+        return build_world(store, clock, tmp_path / "w").changes.recover()
+
+    world.changes.execute(world.approved().id, actor=MEERA)
+    assert seen == [[]]
+
+
 def test_what_can_never_be_finished_is_marked_failed(store: Store, clock: FakeClock, tmp_path: Path) -> None:
     world = build_world(store, clock, tmp_path / "w")
     approved = world.approved()

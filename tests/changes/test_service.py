@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from services.changes import ChangeState
+from services.changes import Change, ChangeState, Execution
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound, Unreachable
-from services.store import Store
+from services.identity.actors import Actor
+from services.store import Store, UnitOfWork
 from tests.changes.builders import ADA, JUN, MAYA, MEERA, WORKER, build_world
 from tests.conftest import FakeClock
 
@@ -122,6 +123,27 @@ def test_a_second_request_learns_that_the_first_moved_the_world(store: Store, cl
     world = build_world(store, clock, tmp_path / "w")
     first, second = world.approved(7), world.approved(9)
     world.changes.execute(first.id, actor=MEERA)
+    assert world.changes.get(second.id).state is ChangeState.VOID
+    assert world.actions()[-1] == "dial:approvals:voided"
+    with pytest.raises(Conflict, match="value was 0 and is 7"):
+        world.changes.execute(second.id, actor=MEERA)
+
+
+def test_a_second_request_that_cannot_be_looked_at_holds_nothing_up(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    first, second = world.approved(7), world.approved(9)
+    completed = world.dial.completed
+
+    def complete_and_go(unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
+        completed(unit, change, execution, actor)
+        world.dial.is_away = True
+
+    world.dial.completed = complete_and_go  # type: ignore[method-assign]
+    assert world.changes.execute(first.id, actor=MEERA).state is ChangeState.COMPLETED
+    assert world.changes.get(second.id).state is ChangeState.APPROVED
+    world.dial.is_away = False
     with pytest.raises(Conflict, match="value was 0 and is 7"):
         world.changes.execute(second.id, actor=MEERA)
 
@@ -153,6 +175,33 @@ def test_pending_requests_expire_and_say_so(store: Store, clock: FakeClock, tmp_
     assert world.changes.get(approved.id).state is ChangeState.EXPIRED
     with pytest.raises(Conflict):
         world.changes.execute(approved.id, actor=MEERA)
+
+
+def test_what_has_expired_is_neither_approved_nor_executed_though_no_worker_ended_it(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked, approved = world.ask(), world.approved()
+    clock.advance(days=7)
+    with pytest.raises(Conflict, match="expired on"):
+        world.changes.approve(asked.id, actor=MEERA, reason="fine")
+    with pytest.raises(Conflict, match="expired on"):
+        world.changes.execute(approved.id, actor=MEERA)
+    assert {world.changes.get(each.id).state for each in (asked, approved)} == {ChangeState.EXPIRED}
+    assert world.dial.writes == []
+    assert world.actions().count("dial:request:expired") == 2
+
+
+def test_evidence_gathered_anew_asks_everybody_anew_even_if_it_is_the_same(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    world.changes.ask_for_changes(approved.id, actor=JUN, reason="say more")
+    renewed = world.changes.renew(approved.id, actor=MAYA)
+    assert renewed.evidence_digest == approved.evidence_digest
+    assert (renewed.state, renewed.missing_approvals) == (ChangeState.AWAITING_APPROVAL, 1)
+    assert world.changes.approve(approved.id, actor=MEERA, reason="now too").state is ChangeState.APPROVED
 
 
 def test_the_requester_takes_a_request_back_and_a_stranger_does_not(
