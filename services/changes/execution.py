@@ -92,7 +92,8 @@ class Executor:
             return
         moved = sorted(key for key in {*bound, *change.bound} if bound.get(key) != change.bound.get(key))
         told = ", ".join(
-            f"{key.replace('_', ' ')} was {_told(change.bound.get(key))} and is {_told(bound.get(key))}" for key in moved
+            f"{key.replace('_', ' ')} was {_told(change.bound.get(key))} and is {_told(bound.get(key))}"
+            for key in moved
         )
         self._void(change, actor, f"Since the evidence was gathered, {told}.")
         raise Conflict(
@@ -177,7 +178,9 @@ class Executor:
         """Void what else is asked of the same model and rests on what has just moved, so that its people hear of it."""
         with self._store.read() as unit:
             open_states = [ChangeState.AWAITING_APPROVAL.value, ChangeState.APPROVED.value]
-            found = rows.list_changes(unit, states=open_states, model=done.model, limit=MAX_RIVALS) if done.model else []
+            found = (
+                rows.list_changes(unit, states=open_states, model=done.model, limit=MAX_RIVALS) if done.model else []
+            )
             rivals = [get_change(unit, row["id"]) for row in found]
         for rival in rivals:
             try:

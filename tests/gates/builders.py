@@ -77,13 +77,11 @@ def add_version(
     run_tags: Mapping[str, str] | None = None,
 ) -> ModelVersion:
     """Register a version whose run has told its story."""
-    run_id = (
-        f"run{len(registry.faults.calls) if hasattr(registry.faults, 'calls') else 0}{name}{id(files)}{len(aliases)}"
-    )
     number = sum(1 for version in registry.list_versions() if version.name == name) + 1
     run_id = f"{name}-{number}"
     registry.add_run(
         run_id,
+        author="maya",
         files={"model_card.md": b"# Card", **(files or {})},
         datasets=[Dataset(name="train", digest="abc", context="training")],
         tags={"git_commit": "ab12", **(run_tags or {})},
