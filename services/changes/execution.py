@@ -58,22 +58,39 @@ class Executor:
         """Run an approved change, or void it when what its approvals covered is no longer so.
 
         Raises:
-            Conflict: the evidence changed, or somebody else started it.
+            Conflict: the evidence changed, somebody else started it, or another change of the model is in execution.
             Unreachable: the registry does not answer; if it had started, the worker drives it on.
         """
         self.check_evidence(change, actor)
         with self._store.write() as unit:
+            others = rows.lock_executions(unit, change.model) if change.model else []
             current = get_change(unit, change.id, for_update=True)
             if current.state is not ChangeState.APPROVED or current.evidence_digest != change.evidence_digest:
                 raise Conflict(
                     f"Change {change.id} is {current.state} by now.", next_step="Look at it again before going on."
                 )
+            self._make_way(unit, current, others, actor)
             self._lease(unit, current)
             leased = get_change(unit, change.id)
             self._kinds[change.kind].started(unit, leased, actor)
             unit.commit()
         self._reached("started")
         return self._run(leased, actor)
+
+    def _make_way(self, unit: UnitOfWork, change: Change, others: Sequence[int], actor: Actor) -> None:
+        """Let one change of a model be executed at a time, or two could leave pins and registry at odds."""
+        for other_id in others:
+            other = get_change(unit, other_id)
+            if not self._kinds[change.kind].goes_first:
+                raise Conflict(
+                    f"Change {other_id} of {change.model} is being executed, so change {change.id} has to wait.",
+                    next_step="Look at it again when that one has finished; the worker drives it on if need be.",
+                )
+            # The new epoch keeps whoever runs it from recording an outcome.
+            columns = {"state": ChangeState.VOID.value, "epoch": other.epoch + 1, "lease_until_us": None}
+            why = f"{change.title} went first, as change {change.id}."
+            rows.update_change(unit, other_id, **columns, blocker=why, updated_us=to_micros(self._clock()))
+            self._record(unit, other, "execution:aborted", actor, why, ChangeState.VOID)
 
     def recover(self) -> list[Change]:
         """Run again what a process that died, or a registry that was away, left in execution."""

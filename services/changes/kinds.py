@@ -25,6 +25,10 @@ class ChangeKind(Protocol):
     def executes_on_approval(self) -> bool:
         """Whether the last approval executes at once, rather than leaving the moment to somebody."""
 
+    @property
+    def goes_first(self) -> bool:
+        """Whether it starts while another change of its model is being executed, and puts an end to that one."""
+
     def subject(self, payload: Mapping[str, Any]) -> str:
         """Return the reference that events are filed under."""
 

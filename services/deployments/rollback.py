@@ -29,6 +29,7 @@ class Rollback:
 
     name = "rollback"
     executes_on_approval = False
+    goes_first = True
 
     def __init__(
         self,

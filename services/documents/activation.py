@@ -45,6 +45,7 @@ class Activation:
 
     name = "activation"
     executes_on_approval = True
+    goes_first = False
 
     def __init__(self, documents: Documents, evidence: Mapping[str, EvidenceGatherer] = MappingProxyType({})) -> None:
         self._documents = documents

@@ -64,6 +64,7 @@ class Migration:
 
     name = "migration"
     executes_on_approval = True
+    goes_first = False
 
     def __init__(self, registry: Registry, audit: AuditLog, followers: Sequence[MigrationFollower] = ()) -> None:
         self._registry = registry

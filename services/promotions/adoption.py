@@ -25,6 +25,7 @@ class Adoption:
 
     name = "adoption"
     executes_on_approval = True
+    goes_first = False
 
     def __init__(self, drifts: Drifts, followers: Sequence[StageFollower]) -> None:
         self._drifts = drifts

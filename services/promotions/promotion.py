@@ -44,6 +44,7 @@ class Promotion:
 
     name = "promotion"
     executes_on_approval = False
+    goes_first = False
 
     def __init__(
         self,

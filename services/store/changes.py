@@ -139,6 +139,13 @@ def list_abandoned(unit: UnitOfWork, *, now_us: int, longest_us: int) -> Sequenc
     return list(unit.connection.scalars(query.order_by(CHANGES.c.id)))
 
 
+def lock_executions(unit: UnitOfWork, model: str) -> Sequence[int]:
+    """Hold what may be executed of a model, in order, and return the ids of changes in execution."""
+    query = select(CHANGES.c.id, CHANGES.c.state).where(CHANGES.c.model == model)
+    query = query.where(CHANGES.c.state.in_(["approved", "executing"])).order_by(CHANGES.c.id).with_for_update()
+    return [change_id for change_id, state in unit.connection.execute(query) if state == "executing"]
+
+
 def add_decision(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
     """Insert one decision on a change."""
     unit.connection.execute(insert(DECISIONS).values(**values))

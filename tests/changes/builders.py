@@ -32,6 +32,7 @@ class Dial:
     required_approvals: int = 1
     barred: Mapping[str, str] = field(default_factory=dict)
     executes_on_approval: bool = False
+    goes_first: bool = False
     is_away: bool = False
     between_writes: Callable[[], None] = lambda: None
     name: str = "dial"

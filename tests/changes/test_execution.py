@@ -129,6 +129,41 @@ def test_a_world_that_moved_while_execution_was_down_is_left_alone(
     assert world.dial.value == 5
 
 
+def test_one_change_of_a_model_is_executed_at_a_time(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    first, second = world.approved(7), world.approved(9)
+    go_away_after_start(world)
+    with pytest.raises(Unreachable):
+        world.changes.execute(first.id, actor=MEERA)
+    world.dial.is_away = False
+    with pytest.raises(Conflict, match=f"Change {first.id} of dial is being executed, so change {second.id} has to"):
+        world.changes.execute(second.id, actor=MEERA)
+    assert world.changes.get(second.id).state is ChangeState.APPROVED
+    clock.advance(seconds=20)
+    assert [change.id for change in world.changes.recover()] == [first.id]
+    assert world.changes.get(second.id).state is ChangeState.VOID
+
+
+def test_what_goes_first_ends_what_is_being_executed_and_is_not_undone_by_it(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    slow, urgent = world.approved(7), world.approved(3)
+
+    def go_first() -> None:
+        world.dial.between_writes = lambda: None
+        world.dial.goes_first = True
+        world.changes.execute(urgent.id, actor=JUN)
+        world.dial.value = 0  # as it was approved: the slow one would find nothing amiss
+
+    world.dial.between_writes = go_first
+    ended = world.changes.execute(slow.id, actor=MEERA)
+    assert (ended.state, ended.blocker) == (ChangeState.VOID, f"Turn to 3 went first, as change {urgent.id}.")
+    clock.advance(minutes=5)
+    assert world.changes.recover() == []
+    assert world.actions().count("dial:execution:completed") == 1
+
+
 def test_of_two_executors_at_once_one_executes(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
     world = build_world(any_store, clock, tmp_path / "w")
     approved = world.approved()

@@ -24,9 +24,9 @@ from tests.promotions.interrupted import When
 from tests.promotions.servers import Proxy, proxy_to, register_versions
 
 MODEL = "card_fraud_checker"
-VERSIONS = 36
-WRITES = 5
-"""Of one promotion over a champion: operation mark, alias, stage, mark and stage of the version before."""
+VERSIONS = 40
+WRITES = 6
+"""Of one promotion over a champion: two marks, alias, stage, mark and stage of the version before."""
 
 # One process that has imported everything forks another for each step, which executes and ends itself there.
 FORKING = """
