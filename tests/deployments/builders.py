@@ -64,6 +64,7 @@ class SimplePromotion:
     mover: StageMover
     name: str = "promotion"
     executes_on_approval: bool = False
+    goes_first: bool = False
 
     def subject(self, payload: Mapping[str, Any]) -> str:
         return f"{payload['model']}/{payload['version']}"
