@@ -26,11 +26,11 @@ from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
 from services.documents.vocabulary import VOCABULARY_KIND
-from services.errors import GatehouseError, NotFound, Unreachable
+from services.errors import GatehouseError, InvalidInput, NotFound, Unreachable
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
 from services.gates.evidence import TIER_TAG, Collector
-from services.identity import Actor, Identity, system_actor
+from services.identity import Actor, GroupMapping, Identity, Role, system_actor
 from services.identity.auditing import Auditing
 from services.identity.keeping import Keeping
 from services.jobs.confinement import Limits
@@ -103,7 +103,7 @@ class Gatehouse:
     @cached_property
     def identity(self) -> Identity:
         """People, roles, sessions and tokens."""
-        return Identity(self.store, self.audit, clock=self.clock, home=self.home)
+        return Identity(self.store, self.audit, clock=self.clock, home=self.home, groups=_map_groups(self.settings))
 
     @cached_property
     def auditing(self) -> Auditing:
@@ -446,6 +446,17 @@ class Gatehouse:
             evidence=evidence,
             data=data,
         )
+
+
+def _map_groups(settings: Settings) -> GroupMapping:
+    try:
+        roles = {group: frozenset(map(Role, named)) for group, named in settings.oidc_roles.items()}
+    except ValueError as error:
+        raise InvalidInput(
+            f"The setting GATEHOUSE_OIDC_ROLES names a role that is none: {error}.",
+            next_step=f"Choose from {', '.join(Role)}.",
+        ) from error
+    return GroupMapping(claim=settings.oidc_groups_claim, roles=roles)
 
 
 def _answers(registry: RegistryReader) -> bool:

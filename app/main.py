@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import importlib
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -24,10 +25,12 @@ from starlette.routing import Mount, Route
 from app.ui.failures import show_script_error
 from app.ui.session import get_gatehouse
 from app.web.accounts import ROUTES
+from app.web.binding import check_binding
 from app.web.forms import error_response
 from app.web.headers import SecurityHeaders
 from app.web.health import healthz
 from services.errors import GatehouseError
+from services.identity.credentials import BOOTSTRAP_FILE
 from services.logs import set_up_logs
 
 _WARM = ("pandas", "pyarrow", "plotly.graph_objects", "plotly.io", "app.ui")
@@ -53,9 +56,25 @@ def _warm_services() -> None:
 
 
 def _announce_bootstrap() -> None:
-    token = get_gatehouse().identity.credentials.prepare_bootstrap()
-    if token is not None:
-        print(f"No admin yet. Sign in with this one-time token to become the first: {token}", flush=True)  # noqa: T201
+    # The token itself is for a console, and this output may be kept in a log: `gatehouse up` prints it.
+    gatehouse = get_gatehouse()
+    if gatehouse.identity.credentials.prepare_bootstrap() is not None:
+        path = gatehouse.home / BOOTSTRAP_FILE
+        print(f"Nobody is admin yet. Whoever signs in with the one-time token in {path} is.", flush=True)  # noqa: T201
+
+
+def _check_binding() -> None:
+    try:
+        check_binding(
+            st.get_option("server.address") or "",
+            has_tls=bool(st.get_option("server.sslCertFile")),
+            is_behind_proxy=get_gatehouse().settings.behind_proxy,
+        )
+    except GatehouseError as error:
+        sys.exit(f"{error.message} {error.next_step}")
+
+
+_check_binding()
 
 
 app = st.App(

@@ -12,6 +12,7 @@ import os
 import secrets
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -21,6 +22,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.web.binding import check_binding, reach
 from services.errors import Conflict, Unavailable
 from services.settings import Settings
 
@@ -136,16 +138,16 @@ def supervised(settings: Settings) -> Iterator[Supervisor]:
         yield supervisor
 
 
-def check_port(port: int, what: str) -> None:
+def check_port(port: int, what: str, *, address: str = LOOPBACK) -> None:
     """Refuse a port that something listens on.
 
     Raises:
         Conflict: it is in use.
     """
-    with socket.socket() as probe:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((LOOPBACK, port))
+            probe.bind((address, port))
         except OSError as error:
             raise Conflict(
                 f"Port {port}, meant for the {what}, is in use.", next_step="Choose another with PORT=… and try again."
@@ -194,19 +196,44 @@ def worker_program(settings: Settings, environ: Mapping[str, str]) -> Program:
 
 def app_program(settings: Settings, environ: Mapping[str, str]) -> Program:
     """Return the dashboard."""
-    check_port(settings.port, "app")
-    url = f"http://{LOOPBACK}:{settings.port}"
+    check_app(settings)
     command = [
         *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
-        *("--server.port", str(settings.port), "--server.address", LOOPBACK),
+        *("--server.port", str(settings.port), "--server.address", settings.address),
     ]
+    if settings.tls_certificate and settings.tls_key:
+        command += ["--server.sslCertFile", str(settings.tls_certificate), "--server.sslKeyFile", str(settings.tls_key)]
+    if (secrets_file := settings.home / "secrets.toml").exists():
+        command += ["--secrets.files", str(secrets_file)]
+    url = app_url(settings)
     return Program(name="app", command=command, is_healthy=lambda: answers(f"{url}/healthz"), environ=environ)
+
+
+def check_app(settings: Settings) -> None:
+    """Refuse an address that would be unsafe, or a port that is in use.
+
+    Raises:
+        InvalidInput: other machines would reach the app in clear text.
+        Conflict: the port is in use.
+    """
+    has_tls = settings.tls_certificate is not None and settings.tls_key is not None
+    check_binding(settings.address, has_tls=has_tls, is_behind_proxy=settings.behind_proxy)
+    check_port(settings.port, "app", address=settings.address)
+
+
+def app_url(settings: Settings) -> str:
+    """Return where this machine reaches the dashboard."""
+    scheme = "https" if settings.tls_certificate and settings.tls_key else "http"
+    return f"{scheme}://{reach(settings.address)}:{settings.port}"
 
 
 def answers(url: str) -> bool:
     """Return whether an address of our own answers 200."""
+    # Our own certificate is made out to a name, and this is asked by address.
+    unnamed = ssl.create_default_context()
+    unnamed.check_hostname, unnamed.verify_mode = False, ssl.CERT_NONE
     try:
-        with urllib.request.urlopen(url, timeout=2) as response:  # noqa: S310 - the address is made above
+        with urllib.request.urlopen(url, timeout=2, context=unnamed) as response:  # noqa: S310 - made above
             return bool(response.status == 200)  # noqa: PLR2004
     except OSError:
         return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from services.errors import InvalidInput
 
@@ -29,6 +29,12 @@ VARIABLES = {
     "prometheus_url": "PROMETHEUS_URL",
     "registry_database_url": "GATEHOUSE_REGISTRY_DATABASE_URL",
     "port": "PORT",
+    "address": "GATEHOUSE_ADDRESS",
+    "tls_certificate": "GATEHOUSE_TLS_CERTIFICATE",
+    "tls_key": "GATEHOUSE_TLS_KEY",
+    "behind_proxy": "GATEHOUSE_BEHIND_PROXY",
+    "oidc_roles": "GATEHOUSE_OIDC_ROLES",
+    "oidc_groups_claim": "GATEHOUSE_OIDC_GROUPS_CLAIM",
     "legacy_stages": "GATEHOUSE_LEGACY_STAGES",
     "sync_seconds": "GATEHOUSE_SYNC_SECONDS",
     "webhook_url": "GATEHOUSE_WEBHOOK_URL",
@@ -54,12 +60,30 @@ class Settings(BaseModel):
     prometheus_url: str = ""
     registry_database_url: str = Field(default="", description="where MLflow's own database may be read directly")
     port: int = Field(default=8501, ge=1, le=65535)
+    address: str = Field(default="127.0.0.1", description="where the app listens")
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = Field(default=False, description="a proxy in front ends TLS")
+    oidc_roles: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict, description="which roles the groups of an identity provider stand for"
+    )
+    oidc_groups_claim: str = Field(default="groups", description="the claim that lists the groups")
     legacy_stages: bool = Field(default=True, description="also move MLflow's legacy stage")
     sync_seconds: float = Field(default=15, gt=0)
     webhook_url: str = ""
     webhook_secret: SecretStr | None = None
     webhook_hosts: tuple[str, ...] = Field(default=(), description="hosts that webhooks may be sent to, besides public")
     sources: Mapping[str, str] = Field(default_factory=dict)
+
+    @field_validator("oidc_roles", mode="before")
+    @classmethod
+    def _read_roles(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            pairs = (pair.partition("=") for pair in value.split(",") if pair.strip())
+            value = {group.strip(): roles.split("+") for group, _, roles in pairs}
+        if isinstance(value, Mapping):
+            return {group: [roles] if isinstance(roles, str) else roles for group, roles in value.items()}
+        return value
 
     @property
     def is_embedded(self) -> bool:

@@ -40,6 +40,15 @@ def test_hosts_are_separated_by_commas(tmp_path: Path) -> None:
     assert settings.webhook_hosts == ("a.local", "b.local")
 
 
+def test_groups_of_a_provider_stand_for_roles(tmp_path: Path) -> None:
+    given = "ml-release=release_manager, ml-dev=ml_engineer+data_scientist"
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_OIDC_ROLES": given})
+    expected = {"ml-release": ("release_manager",), "ml-dev": ("ml_engineer", "data_scientist")}
+    assert settings.oidc_roles == expected
+    write(tmp_path, "oidc_roles:\n  ml-release: release_manager\n  ml-dev: [ml_engineer, data_scientist]\n")
+    assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).oidc_roles == expected
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [("port: [1", "not valid YAML"), ("- port", "not a mapping"), ("colour: red", "colour"), ("port: no", "PORT")],

@@ -25,7 +25,7 @@ def up_command(*, demo: bool, as_json: bool) -> int:
     with ExitStack() as stack:
         supervisor = stack.enter_context(up.supervised(settings))
         reach: dict[str, str] = {}
-        up.check_port(settings.port, "app")
+        up.check_app(settings)
         if not settings.tracking_uri:
             program, reach = up.mlflow_program(settings)
             _tell(f"Starting the {program.name} …")
@@ -33,10 +33,13 @@ def up_command(*, demo: bool, as_json: bool) -> int:
             stack.enter_context(serving_registry(settings.home, reach))
         if demo:
             build_demo(Gatehouse(_reaching(settings, reach)))
+        token = Gatehouse(settings).identity.credentials.prepare_bootstrap()
         for program in (up.worker_program(settings, reach), up.app_program(settings, reach)):
             _tell(f"Starting the {program.name} …")
             supervisor.start(program)
-        address = f"http://{up.LOOPBACK}:{settings.port}"
+        address = up.app_url(settings)
+        if token is not None:
+            _tell(f"Nobody is admin yet. Whoever signs in with this one-time token becomes the first: {token}")
         answer({"address": address}, as_json=as_json, lines=[f"Gatehouse is ready: {address}", "Ctrl-C stops it."])
         try:
             supervisor.wait()

@@ -63,6 +63,17 @@ def is_oidc_configured() -> bool:
     return "is_logged_in" in st.user
 
 
+def is_signed_in_by_provider() -> bool:
+    """Return whether it is an identity provider's word that somebody is signed in, and no cookie of ours."""
+    return COOKIE not in st.context.cookies and is_oidc_configured() and bool(st.user.is_logged_in)
+
+
+def sign_out_of_provider() -> None:
+    """End the session of an identity provider's token, in every window, and forget the token."""
+    get_gatehouse().identity.oidc.sign_out(st.user.to_dict(), origin=f"{ORIGIN} {current_reference()}")
+    st.logout()
+
+
 def is_on_loopback(client: str, headers: Mapping[str, str]) -> bool:
     """Return whether a request comes from this machine to an app that only this machine reaches."""
     address = st.get_option("server.address")

@@ -95,7 +95,7 @@ async def _begin(request: Request, begin: Callable[[], SignedIn]) -> Response:
         signed_in.cookie,
         max_age=int(ABSOLUTE_LIFE.total_seconds()),
         path="/",
-        secure=request.url.scheme == "https",
+        secure=request.url.scheme == "https" or get_gatehouse().settings.behind_proxy,
         httponly=True,
         samesite="strict",
     )

@@ -28,8 +28,8 @@ from services.store.snapshots import list_snapshot_leaves, take_snapshot
 TITLE = "gatehouse backup v1"
 HOME_PARTS = ("pins.yaml", "shadow-states")
 """What of the home is the installation's own and no secret."""
-SECRET_PARTS = ("keys", "gatehouse.yaml")
-"""What is kept in the second file: keys, and settings, which may hold tokens."""
+SECRET_PARTS = ("keys", "gatehouse.yaml", "secrets.toml")
+"""What is kept in the second file: keys, and settings, which may hold tokens and the secret of an identity provider."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
