@@ -141,8 +141,9 @@ def _text_area(text: str, *, key: str, label: str, findings: Sequence[Finding], 
 def _list_findings(findings: Sequence[Finding]) -> None:
     if not findings:
         return
-    worst = "red" if any(finding.severity == "error" for finding in findings) else "orange"
-    with st.expander(f":{worst}[{count(len(findings), 'problem')}]", expanded=True, icon=":material/error:"):
+    errors = sum(finding.severity == "error" for finding in findings)
+    told = f":red[{count(errors, 'problem')}]" if errors else f":orange[{count(len(findings), 'note')}]"
+    with st.expander(told, expanded=True, icon=":material/error:" if errors else ":material/info:"):
         for finding in findings:
             st.markdown(f"**Line {finding.line}** {md(finding.message)}")
 
