@@ -4,6 +4,7 @@ Scores: 1,024 equal bins over [0, 1], so that any division of it into a power of
 below 1/64 and above 63/64 each bin is divided 64-fold, and again, because well calibrated models of rare events live
 there; beyond [0, 1] bins are 0.05 % wide. Exactly 0 and exactly 1 have bins of their own.
 Differences: the square root of the size in 511 steps on each side of an exact zero; beyond 1 in steps of 1.6 %.
+Grid: both scores of a pair by hundredths, so that decisions can be made again under other thresholds.
 Latencies: powers of 1.02, so that a value read back is off by at most (1.02 - 1) / (1.02 + 1), or 0.99 %.
 
 Bins are written in DuckDB's SQL. Everything within [0, 1] uses only operations that IEEE 754 rounds exactly, so other
@@ -20,6 +21,10 @@ LATENCY_ERROR = (LATENCY_GROWTH - 1) / (LATENCY_GROWTH + 1)
 MAX_LATENCY_MS = 1e12
 MAX_SCORE = 1e100
 
+GRID = 100
+GRID_SIDE = 128
+"""The bin of a pair in the grid is the champion's cell times this, plus the candidate's; there are `GRID` + 2 cells."""
+
 ZERO_LATENCY_BIN = -1_000_000
 UNSOUND_LATENCY_BIN = -2_000_000
 
@@ -34,6 +39,8 @@ _LADDER_END = _EDGE / 64**3
 _LEVEL = 10_000
 _LOW_TAIL, _HIGH_TAIL = 60_000, 145_000
 _DIFFERENCE_STEPS = 511
+# What a hundredth that binary fractions cannot hold may lose when it is multiplied by 100, and more.
+_GRID_SLACK = 1e-9
 _BEYOND = 1_000
 
 Floats = npt.NDArray[np.float64]
@@ -76,6 +83,14 @@ def difference_bin_sql(difference: str) -> str:
         f"CASE WHEN {size} <= 1 THEN CAST(CEIL(SQRT({size}) * {_DIFFERENCE_STEPS}) AS INTEGER)"
         f" ELSE {_BEYOND} + CAST(FLOOR(LN({size}) * {_TAIL_STEPS}) AS INTEGER) END"
         f" * CASE WHEN {difference} < 0 THEN -1 ELSE 1 END"
+    )
+
+
+def grid_cell_sql(score: str) -> str:
+    """Return the expression of how many of the thresholds 0, 0.01, … 1 a finite score reaches."""
+    return (
+        f"CASE WHEN {score} < 0 THEN 0 WHEN {score} >= 1 THEN {GRID + 1}"
+        f" ELSE 1 + CAST(FLOOR({score} * {GRID} + {_GRID_SLACK}) AS INTEGER) END"
     )
 
 

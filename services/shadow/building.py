@@ -131,7 +131,7 @@ class _Builder:
 
     def _with_atoms(self, found: pa.Table) -> pa.Table:
         """Add `value`: where much lies in one bin, whether the bin is one value, so that KS and ranks stay sharp."""
-        is_score = pc.not_equal(found.column("measure"), "difference")
+        is_score = pc.is_in(found.column("measure"), value_set=pa.array([f"{side}_score" for side in SIDES]))
         known = pa.array(atom_of_bin(found.column("bin").to_numpy()), from_pandas=True)
         value = pc.if_else(is_score, known, pa.nulls(found.num_rows, pa.float64()))
         for side in SIDES:

@@ -13,6 +13,7 @@ from services.shadow.bins import Floats
 from services.shadow.distributions import Counts, Paired
 from services.shadow.reading import Coverage
 from services.shadow.statistics import Homogeneity, Interval, PairedTest
+from services.shadow.thresholds import Grid
 
 
 class Task(StrEnum):
@@ -174,6 +175,7 @@ class Figures:
         invalid: pairs that cannot be compared, by the reason, such as `candidate_error` or `both_missing`.
         days: UTC days that have valid pairs.
         flow: pairs by the champion's decision and then the candidate's.
+        grid: pairs by both scores in hundredths (see `services.shadow.thresholds`); None where there are no scores.
     """
 
     versions: tuple[VersionPair, ...]
@@ -199,4 +201,5 @@ class Figures:
     regression: Regression
     scores: Paired | None
     differences: Histogram
+    grid: Grid | None
     coverage: Coverage

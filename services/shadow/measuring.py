@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from services.clock import from_micros
 from services.shadow.answers import SIDES, VALID, Carried
-from services.shadow.bins import difference_of_bin
+from services.shadow.bins import GRID, GRID_SIDE, difference_of_bin
 from services.shadow.cells import Cell, count_invalid, find_fault, find_kind, is_valid, read_cells, select_versions
 from services.shadow.correctness import TIGHTEST_AT, measure_labels, measure_mcnemar, measure_regression
 from services.shadow.distributions import (
@@ -39,6 +39,7 @@ from services.shadow.slicing import list_slices
 from services.shadow.sql import MICROS_A_MINUTE, VERSIONS
 from services.shadow.states import ShadowState
 from services.shadow.statistics import always_valid_mean, always_valid_rate, correlation, kappa, stuart_maxwell, wilson
+from services.shadow.thresholds import Grid
 
 OTHERS = "(others)"
 _MINUTES_A_DAY = 24 * 60
@@ -95,6 +96,7 @@ def measure(
         regression=measure_regression(numbers),
         scores=scores,
         differences=_differences(state, kind),
+        grid=_grid(state, kind),
         coverage=log.coverage,
     )
 
@@ -199,6 +201,15 @@ def _drift(scores: Paired | None) -> Drift:
 def _differences(state: ShadowState, kind: Carried) -> Histogram:
     bins, pairs = bins_of(state.histograms, "difference", decided=kind is not Carried.SCORES)
     return Histogram(places=difference_of_bin(bins.to_numpy(zero_copy_only=False).astype(np.int64)), pairs=pairs)
+
+
+def _grid(state: ShadowState, kind: Carried) -> Grid | None:
+    bins, pairs = bins_of(state.histograms, "grid", decided=kind is not Carried.SCORES)
+    if not len(bins):
+        return None
+    grid = np.zeros((GRID + 2, GRID + 2), dtype=np.int64)
+    grid[np.divmod(bins.to_numpy(zero_copy_only=False), GRID_SIDE)] = pairs
+    return grid
 
 
 def _failures(cells: Sequence[Cell], side: str, kind: Carried, pairs: int) -> Failures:

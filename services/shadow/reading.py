@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import groupby
 from pathlib import Path
 
@@ -48,6 +49,15 @@ class LogState:
 
     state: ShadowState
     coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatestState:
+    """What was read of a log, when, and how many files have come or changed since."""
+
+    log: LogState
+    unread_files: int
+    read_at: datetime
 
 
 def read_log(log: Path, *, engine: Engine, home: Path, progress: Progress = lambda _done, _total: None) -> LogState:
@@ -90,6 +100,27 @@ def find_log_state(log: Path, *, engine: str, home: Path) -> LogState | None:
     entries = folder.read_index()
     found = _find_current(folder, entries, files)
     return None if found is None else LogState(state=found, coverage=_coverage(entries, entries, files, strays))
+
+
+def find_latest_state(log: Path, *, engine: str, home: Path) -> LatestState | None:
+    """Return what was read of a log so far, though files may have come or changed since; None where nothing was.
+
+    Raises:
+        NotFound: there is no such log.
+    """
+    files, strays = list_log_files(log)
+    folder = StateFolder(home, log, engine)
+    before = folder.read_index()
+    entries = _usable(before, files)
+    read_at, state = folder.find_time(), folder.merged(entries) if entries or not files else None
+    if read_at is None or state is None:
+        return None
+    read = {name for entry in entries for name in entry.files}
+    return LatestState(
+        log=LogState(state=state, coverage=_coverage(entries, before, files, strays)),
+        unread_files=sum(file.name not in read for file in files),
+        read_at=read_at,
+    )
 
 
 def _find_current(folder: StateFolder, entries: Sequence[Entry], files: Sequence[LogFile]) -> ShadowState | None:

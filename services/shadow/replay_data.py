@@ -25,6 +25,7 @@ from services.shadow.schema import SLICE_PREFIX
 
 _DIGEST_BYTES = 1024 * 1024
 _FORMATS = ".parquet, .csv or .jsonl"
+SUFFIXES = (".parquet", ".csv", ".jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +69,30 @@ def digest_file(path: Path) -> str:
     return digest.hexdigest()
 
 
+def check_suffix(suffix: str) -> None:
+    """Refuse a kind of file that cannot be replayed.
+
+    Raises:
+        InvalidInput: it is none of those that can.
+    """
+    if suffix not in SUFFIXES:
+        raise InvalidInput(f"A {suffix or 'nameless'} file cannot be replayed.", next_step=f"Give a {_FORMATS} file.")
+
+
 def read_chunks(data: Path, described: Described, *, rows: int, folder: Path) -> Iterator[DataChunk]:
     """Yield a data file in chunks, each written into `folder` for the model and gone when the next is asked for.
 
     Raises:
         InvalidInput: the file is of another format, cannot be read, or lacks a column that was named.
     """
-    readers = {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_json_lines}
-    reader = readers.get(data.suffix.lower())
-    if reader is None:
-        raise InvalidInput(f"{data} is no data file that can be replayed.", next_step=f"Give a {_FORMATS} file.")
+    suffix = data.suffix.lower()
+    check_suffix(suffix)
+    reader = {".parquet": _read_parquet, ".csv": _read_csv, ".jsonl": _read_json_lines}[suffix]
     first_row = 0
     with _translated(data):
         for index, chunk in enumerate(reader(data, rows)):
             names = _describing(chunk.names, described)
-            path = folder / f"chunk{data.suffix.lower()}"
+            path = folder / f"chunk{suffix}"
             chunk.write(path, [name for name in chunk.names if name not in names or name in described.slices])
             yield DataChunk(
                 index=index, first_row=first_row, rows=chunk.rows, path=path, described=_describe(chunk, described)

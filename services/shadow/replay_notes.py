@@ -14,6 +14,7 @@ from services.errors import Conflict
 from services.shadow.writer import replacing
 
 _NAME = ".replay.json"
+_DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class Outputs(StrEnum):
@@ -66,6 +67,14 @@ class Notes:
             temporary.write_text(json.dumps(document), encoding="utf-8")
 
 
+def find_notes(out: Path) -> Notes | None:
+    """Return the notes of the replay that a log came from, or None where there are none that can be read."""
+    try:
+        return _read_notes(out / _NAME)
+    except _DAMAGE:
+        return None
+
+
 def open_notes(out: Path, plan: Mapping[str, Any], clock: Clock) -> Notes:
     """Begin a replay in a new folder, or take up the one that was begun there.
 
@@ -80,15 +89,20 @@ def open_notes(out: Path, plan: Mapping[str, Any], clock: Clock) -> Notes:
         notes.save()
         return notes
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        notes = Notes(path, plan=found["plan"], started_at=from_text(found["started_at"]))
-        notes.chunks = {int(index): dict(counts) for index, counts in found["chunks"].items()}
-        notes.outputs = None if found["outputs"] is None else Outputs(found["outputs"])
-        notes.is_complete = bool(found["is_complete"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        notes = _read_notes(path)
+    except _DAMAGE as error:
         raise Conflict(f"{path} is damaged.", next_step="Name a new folder for the log.") from error
     if notes.plan != plan:
         raise Conflict(
             f"{out} holds a replay of other data, versions or options.", next_step="Name a new folder for the log."
         )
+    return notes
+
+
+def _read_notes(path: Path) -> Notes:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    notes = Notes(path, plan=found["plan"], started_at=from_text(found["started_at"]))
+    notes.chunks = {int(index): dict(counts) for index, counts in found["chunks"].items()}
+    notes.outputs = None if found["outputs"] is None else Outputs(found["outputs"])
+    notes.is_complete = bool(found["is_complete"])
     return notes

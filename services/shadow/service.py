@@ -6,8 +6,9 @@ is a job; what a page needs at once is only what has been read already.
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,18 @@ from services.audit import AuditLog
 from services.clock import Clock, utc_now
 from services.identity import Actor, Identity
 from services.identity.actors import Permission
-from services.jobs.jobs import JobContext, Jobs
+from services.jobs.jobs import Job, JobContext, Jobs
 from services.registry.port import RegistryReader
 from services.shadow.engines import open_engine
-from services.shadow.reading import LogState, find_log_state, read_log
+from services.shadow.places import LogPlace, get_replay_folder, list_logs
+from services.shadow.reading import LatestState, find_latest_state, read_log
 from services.shadow.replay import ReplayedVersion, ReplayOptions, ReplayReport, Scorer, replay
-from services.shadow.replay_data import Described
+from services.shadow.replay_data import Described, check_suffix
 from services.shadow.replay_notes import Outputs
+from services.shadow.writer import replacing
 from services.store import Store
+
+_JOBS_LOOKED_AT = 100
 
 READ_JOB, REPLAY_JOB = "shadow:read", "shadow:replay"
 
@@ -65,20 +70,40 @@ class ShadowLogs:
         self._jobs = jobs
         self._scorer = scorer
         self._home = home
+        self._logs, self._replays = home / "shadow", home / "replays"
         self._engine = engine
         self._clock = clock
         jobs.register(READ_JOB, self._run_read)
         jobs.register(REPLAY_JOB, self._run_replay)
 
-    def find_state(self, log: Path, *, actor: Actor) -> LogState | None:
-        """Return the state of a log if nothing of it is still to be read, else None.
+    def list_logs(self, model: str, *, actor: Actor) -> tuple[LogPlace, ...]:
+        """Return the logs of a model: what serving wrote, then replays, the newest first.
+
+        Raises:
+            Forbidden: the actor may not read metrics.
+        """
+        self._identity.demand(actor, Permission.READ_METRICS, subject=model)
+        return list_logs(self._logs, self._replays, model)
+
+    def find_state(self, log: Path, *, actor: Actor) -> LatestState | None:
+        """Return what was read of a log so far, at once; None where nothing was.
 
         Raises:
             Forbidden: the actor may not read metrics.
             NotFound: there is no such log.
         """
         self._identity.demand(actor, Permission.READ_METRICS, subject=f"shadow/{log.name}")
-        return find_log_state(log, engine=self._engine, home=self._home)
+        return find_latest_state(log, engine=self._engine, home=self._home)
+
+    def find_reading(self, log: Path, *, actor: Actor) -> Job | None:
+        """Return the newest job that read a log, or reads it.
+
+        Raises:
+            Forbidden: the actor may not read metrics.
+        """
+        self._identity.demand(actor, Permission.READ_METRICS, subject=f"shadow/{log.name}")
+        jobs = self._jobs.list_jobs(name=READ_JOB, limit=_JOBS_LOOKED_AT)
+        return next((job for job in jobs if job.payload["log"] == str(log)), None)
 
     def ask_to_read(self, log: Path, *, actor: Actor) -> int:
         """Have a log read by the worker, and return the id of the job; asking again while it is read asks for nothing.
@@ -144,6 +169,49 @@ class ShadowLogs:
             "options": asdict(options or ReplayOptions()),
         }
         return self._jobs.enqueue(REPLAY_JOB, payload, actor, key=f"{REPLAY_JOB}:{out}")
+
+    def replay_upload(
+        self,
+        model: str,
+        champion: int,
+        candidate: int,
+        upload: bytes,
+        *,
+        suffix: str,
+        actor: Actor,
+        options: ReplayOptions | None = None,
+    ) -> int:
+        """Keep data that somebody brought, have it replayed by the worker, and return the id of the job.
+
+        Args:
+            suffix: what kind of file it is, such as `.csv`.
+
+        Raises:
+            Forbidden: the actor may not run gates.
+            InvalidInput: it is no kind of file that can be replayed.
+            NotFound: there is no such version.
+            Unavailable: the data cannot be kept.
+            Unreachable: the registry, the store or the queue does not answer.
+        """
+        self._identity.demand(actor, Permission.RUN_GATES, subject=model)
+        check_suffix(suffix)
+        digest = hashlib.sha256(upload).hexdigest()
+        data = self._home / "replay-data" / f"{digest}{suffix}"
+        if not data.exists():
+            with replacing(data) as temporary:
+                temporary.write_bytes(upload)
+        out = get_replay_folder(self._replays, model, champion, candidate, digest)
+        return self.ask_to_replay(model, champion, candidate, data, out, actor=actor, options=options)
+
+    def list_replays(self, model: str, *, actor: Actor) -> Sequence[Job]:
+        """Return the newest jobs that replay data for a model.
+
+        Raises:
+            Forbidden: the actor may not read metrics.
+        """
+        self._identity.demand(actor, Permission.READ_METRICS, subject=model)
+        jobs = self._jobs.list_jobs(name=REPLAY_JOB, limit=_JOBS_LOOKED_AT)
+        return [job for job in jobs if job.payload["model"] == model]
 
     def _run_read(self, payload: Mapping[str, Any], context: JobContext) -> Any:
         log = Path(payload["log"])

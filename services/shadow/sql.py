@@ -15,7 +15,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.shadow.answers import SIDES, Carried, Standing
-from services.shadow.bins import MAX_LATENCY_MS, MAX_SCORE, difference_bin_sql, latency_bin_sql, score_bin_sql
+from services.shadow.bins import (
+    GRID_SIDE,
+    MAX_LATENCY_MS,
+    MAX_SCORE,
+    difference_bin_sql,
+    grid_cell_sql,
+    latency_bin_sql,
+    score_bin_sql,
+)
 
 VERSIONS = ("champion_version", "candidate_version")
 IDENTITY = ("request_id", *VERSIONS)
@@ -86,22 +94,25 @@ FROM (
 
 
 def score_histograms_sql(by: Sequence[str], *, code: str) -> str:
-    """Return the histograms of both scores and of their difference.
+    """Return the histograms of both scores, of their difference, and of both scores together.
 
     Args:
         code: the expression of the code that joins the bin in `place` (see `score_code_sql`).
     """
     champion, candidate = (f"{CODES} * ({score_bin_sql(f'{side}_score')}) + code" for side in SIDES)
+    decided = f"CASE WHEN code >= {DECIDED} THEN {DECIDED} ELSE 0 END"
+    cells = [grid_cell_sql(f"{side}_score") for side in SIDES]
+    places = ("champion_place", "candidate_place", "difference_place", "grid_place")
     return f"""
-SELECT {_ahead(by)}{_measure_sql("champion_score", "candidate_score", "difference")} AS measure,
-    COALESCE(champion_place, candidate_place, difference_place) AS place, COUNT(*) AS pairs
+SELECT {_ahead(by)}{_measure_sql("champion_score", "candidate_score", "difference", "grid")} AS measure,
+    COALESCE({_listed(places)}) AS place, COUNT(*) AS pairs
 FROM (
     SELECT *, {champion} AS champion_place, {candidate} AS candidate_place,
-        {CODES} * ({difference_bin_sql("difference")}) + CASE WHEN code >= {DECIDED} THEN {DECIDED} ELSE 0 END
-            AS difference_place
+        {CODES} * ({difference_bin_sql("difference")}) + {decided} AS difference_place,
+        {CODES} * ({GRID_SIDE} * ({cells[0]}) + {cells[1]}) + {decided} AS grid_place
     FROM (SELECT *, {code} AS code, {_DIFFERENCE} AS difference FROM pairs WHERE {_SCORED}) AS scored
 ) AS placed
-GROUP BY {_sets(by, "champion_place", "candidate_place", "difference_place")}"""
+GROUP BY {_sets(by, *places)}"""
 
 
 def score_code_sql(*, decided: bool | None, first_label: str | None) -> str:
@@ -222,7 +233,7 @@ def _carried_sql() -> str:
 
 def _measure_sql(*measures: str) -> str:
     *tested, last = measures
-    places = ("champion_place", "candidate_place")
+    places = ("champion_place", "candidate_place", "difference_place")
     cases = " ".join(
         f"WHEN GROUPING({place}) = 0 THEN '{measure}'" for place, measure in zip(places, tested, strict=False)
     )

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -78,6 +79,13 @@ class StateFolder:
             return [_to_entry(entry) for entry in document["entries"]]
         except (OSError, ValueError, KeyError, TypeError):
             return []
+
+    def find_time(self) -> datetime | None:
+        """Return when the index was last written, or None where there is none."""
+        try:
+            return datetime.fromtimestamp((self.path / _INDEX).stat().st_mtime, UTC)
+        except OSError:
+            return None
 
     def write_index(self, entries: Sequence[Entry]) -> None:
         """Replace the index."""

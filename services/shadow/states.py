@@ -3,7 +3,8 @@
 `cells`       what both sides answered, by label and decisions: counts, right answers, moments of the score difference
 `slices`      the same counts by the value of each slice column
 `numbers`     for pairs with scores and no decisions: how far both are from the label and from each other
-`histograms`  scores, their difference and latencies in bins (`services.shadow.bins`); `value` where a bin is one value
+`histograms`  scores, their difference, both together, and latencies, in bins (`services.shadow.bins`); `value` where a
+              bin is one value
 `minutes`     counts, errors and latency sums by minute
 
 Every table has the versions first; all but `pairs` and other sums are keys. In `cells`, `slices` and `numbers`,

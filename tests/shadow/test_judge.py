@@ -74,6 +74,7 @@ def good(pairs: int = 5000, agreeing: int = 4900, failed: int = 0, days: int = 5
         regression=Regression(),
         scores=None,
         differences=Histogram(),
+        grid=None,
         coverage=coverage(),
     )
 
