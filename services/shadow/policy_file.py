@@ -6,7 +6,7 @@ and `candidate_error_rate`. Thresholds that a file does not name stay as they ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,7 +66,7 @@ def read_policy_file(path: Path) -> ShadowPolicy:
     if "shadow" in document.data:
         return _parse(document, document.data["shadow"], "shadow")
     if "stages" in document.data:
-        return _parse(document, dict(_thresholds_of_gates(document.data)), "stages")
+        return _parse(document, thresholds_of_gates(_find_gates(document.data)), "stages")
     return _parse(document, document.data, "")
 
 
@@ -90,19 +90,26 @@ def _tell(document: YamlDocument, place: str, problem: Mapping[str, Any]) -> str
     return f"Line {document.line_of(location)}: {'.'.join(map(str, problem['loc']))}: {problem['msg']}"
 
 
-def _thresholds_of_gates(policy: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Yield the thresholds that the shadow gates of a gate policy stand for."""
+def thresholds_of_gates(gates: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the thresholds that the shadow gates among the gates of a stage stand for, by their names here."""
+    found = {}
+    for gate in gates:
+        bound, threshold = _GATE_MEASURES.get(str(gate.get("measure")), ("", ""))
+        if gate.get("kind") == "shadow" and gate.get(bound) is not None:
+            found[threshold] = _whole(gate[bound]) if threshold in {"min_days", "min_pairs"} else gate[bound]
+    return found
+
+
+def _find_gates(policy: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the gates of the first stage that has one of kind shadow."""
     stages = policy["stages"] if isinstance(policy["stages"], dict) else {}
     for name in _STAGES:
         stage = stages.get(name)
-        gates = stage.get("gates") if isinstance(stage, dict) else None
-        found = [gate for gate in gates or () if isinstance(gate, dict) and gate.get("kind") == "shadow"]
-        for gate in found:
-            bound, threshold = _GATE_MEASURES.get(str(gate.get("measure")), ("", ""))
-            if bound in gate:
-                yield threshold, _whole(gate[bound]) if threshold in {"min_days", "min_pairs"} else gate[bound]
-        if found:
-            return
+        listed = stage.get("gates") if isinstance(stage, dict) else None
+        gates: list[Mapping[str, Any]] = [gate for gate in listed or () if isinstance(gate, dict)]
+        if any(gate.get("kind") == "shadow" for gate in gates):
+            return gates
+    return []
 
 
 def _whole(number: Any) -> Any:

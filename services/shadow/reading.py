@@ -55,6 +55,7 @@ class LogState:
 class LatestState:
     """What was read of a log, when, and how many files have come or changed since."""
 
+    path: Path
     log: LogState
     unread_files: int
     read_at: datetime
@@ -117,6 +118,7 @@ def find_latest_state(log: Path, *, engine: str, home: Path) -> LatestState | No
         return None
     read = {name for entry in entries for name in entry.files}
     return LatestState(
+        path=log,
         log=LogState(state=state, coverage=_coverage(entries, before, files, strays)),
         unread_files=sum(file.name not in read for file in files),
         read_at=read_at,

@@ -29,6 +29,7 @@ from services.shadow.schema import fit_to_schema
 from services.shadow.writer import split_by_day, write_part
 
 POSITIVE, NEGATIVE = "positive", "negative"
+_YES_OR_NO = {"1": POSITIVE, "true": POSITIVE, "0": NEGATIVE, "false": NEGATIVE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,8 @@ class ReplayOptions:
         chunk_rows: how many rows a chunk has; both models are loaded anew for each.
         is_timed: score each row alone, so that its latency is its own; otherwise no latency is written.
         outputs: what numbers are; None takes them for class ids where all of the first chunk are whole.
-        threshold: scores at or above it decide `positive`, others `negative`; None leaves decisions to the model.
+        threshold: scores at or above it decide `positive`, others `negative`, and labels of 1 and 0, or true and false,
+            are written in these words; None leaves decisions to the model.
     """
 
     described: Described = field(default_factory=Described)
@@ -193,6 +195,8 @@ class _Replay:
             columns.get("ts", pa.nulls(chunk.rows, pa.timestamp("us", "UTC"))),
             pa.scalar(self.notes.started_at, pa.timestamp("us", "UTC")),
         )
+        if self.options.threshold is not None and "label" in columns:
+            columns["label"] = _in_words(columns["label"])
         for side, table, version in zip(SIDES, tables, (self.champion, self.candidate), strict=True):
             score, decision = self._read(table)
             columns[f"{side}_version"] = pa.repeat(version.version, chunk.rows)
@@ -211,6 +215,12 @@ class _Replay:
             is_positive = pc.greater_equal(number, self.options.threshold)
             return number, pc.coalesce(text, pc.if_else(is_positive, POSITIVE, NEGATIVE))
         return number, text
+
+
+def _in_words(labels: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return labels that say yes or no in the words of the decisions, so that both can be held against each other."""
+    place = pc.index_in(pc.utf8_lower(labels), value_set=pa.array(list(_YES_OR_NO)))
+    return pc.coalesce(pc.take(pa.array(list(_YES_OR_NO.values())), place), labels)
 
 
 def _plan(champion: ReplayedVersion, candidate: ReplayedVersion, digest: str, options: ReplayOptions) -> dict[str, Any]:

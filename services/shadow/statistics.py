@@ -125,6 +125,7 @@ def wilson_bounds(successes: Floats, totals: Floats, *, alpha: float = ALPHA) ->
 
 def stuart_maxwell(counts: Sequence[Sequence[int]]) -> Homogeneity | None:
     """Return whether rows and columns of a square table have the same sums; None where that cannot be tested."""
+    from scipy.stats import chi2
     from statsmodels.stats.contingency_tables import SquareTable
 
     table = np.array(counts, dtype=np.float64)
@@ -138,7 +139,9 @@ def stuart_maxwell(counts: Sequence[Sequence[int]]) -> Homogeneity | None:
     if np.linalg.matrix_rank(covariance) < len(covariance):
         return None
     found = SquareTable(table, shift_zeros=False).homogeneity(method="stuart_maxwell")
-    return Homogeneity(statistic=float(found.statistic), degrees=int(found.df), p=float(found.pvalue))
+    # Not one less the distribution function, which is 0 long before the tail is.
+    p = float(chi2.sf(found.statistic, found.df))
+    return Homogeneity(statistic=float(found.statistic), degrees=int(found.df), p=p)
 
 
 def kappa(counts: Sequence[Sequence[int]]) -> float | None:

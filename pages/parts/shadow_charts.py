@@ -1,0 +1,161 @@
+"""Figures of a shadow comparison: where both scores, their difference and both latencies lie, and who decided what."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from app import ui
+from app.ui.theme import Theme, palette_of
+from services.shadow.bins import Floats
+from services.shadow.distributions import Counts
+from services.shadow.figures import Figures
+from services.untrusted.escape import as_line
+
+_BARS = 50
+_KEPT = 64
+_CLASSES_DRAWN = 12
+
+Series = tuple[str, tuple[float, ...], tuple[float, ...]]
+
+
+def show_scores(figures: Figures, *, key: str) -> None:
+    """Draw how the scores of both versions are spread."""
+    scores = figures.scores
+    if scores is None:
+        ui.empty_state("No scores", "Neither version gives a number here.", icon="bar_chart")
+        return
+    places = scores.places
+    edges = _edges(places)
+    drawn = tuple(_binned(name, places, pairs, edges) for name, pairs in _both(scores.champion, scores.candidate))
+    ui.show_figure(_steps(drawn, ".3~g", False, ui.palette().theme), key=key, alt="Scores of both versions")
+
+
+def show_differences(figures: Figures, *, key: str) -> None:
+    """Draw how the candidate's scores differ from the champion's."""
+    histogram = figures.differences
+    if not histogram.pairs.sum():
+        return
+    edges = np.linspace(histogram.places.min(), np.nextafter(histogram.places.max(), np.inf), _BARS + 1)
+    drawn = (_binned("candidate less champion", histogram.places, histogram.pairs, edges),)
+    ui.show_figure(
+        _steps(drawn, "+.3~g", False, ui.palette().theme), key=key, alt="Differences of the two scores", height=240
+    )
+
+
+def show_latencies(figures: Figures, *, key: str) -> None:
+    """Draw how long both versions took, on a logarithmic axis."""
+    found = {side: latency.histogram for side, latency in figures.latency.items() if latency.timed}
+    if not found:
+        ui.empty_state("No latencies", "The log has none; `gatehouse shadow replay --timed` measures them.")
+        return
+    places = np.concatenate([histogram.places for histogram in found.values()])
+    places = places[places > 0]
+    if not len(places):
+        return
+    edges = np.geomspace(places.min() * 0.99, places.max() * 1.01, _BARS + 1)
+    drawn = tuple(_binned(side, histogram.places, histogram.pairs, edges) for side, histogram in found.items())
+    ui.show_figure(_steps(drawn, ".3~s", True, ui.palette().theme), key=key, alt="Latencies of both versions in ms")
+
+
+def show_flow(flow: Mapping[str, Mapping[str, int]], *, key: str, alt: str) -> None:
+    """Draw what the champion decided and what became of it with the candidate."""
+    counts = {(one, other): pairs for one, row in flow.items() for other, pairs in row.items() if pairs}
+    ranked = sorted(counts, key=lambda move: -counts[move])
+    names = dict.fromkeys(name for move in ranked for name in move)
+    shown = set(list(names)[:_CLASSES_DRAWN])
+    merged: dict[tuple[str, str], int] = {}
+    for (one, other), pairs in counts.items():
+        move = (one if one in shown else "other", other if other in shown else "other")
+        merged[move] = merged.get(move, 0) + pairs
+    moves = tuple((one, other, pairs) for (one, other), pairs in sorted(merged.items()))
+    height = 120 + 46 * len({move[0] for move in moves})
+    ui.show_figure(_sankey(moves, ui.palette().theme), key=key, alt=alt, height=height)
+
+
+def _both(champion: Counts, candidate: Counts) -> tuple[tuple[str, Counts], tuple[str, Counts]]:
+    return ("champion", champion), ("candidate", candidate)
+
+
+def _edges(places: Floats) -> Floats:
+    low, high = float(places.min()), float(places.max())
+    if low >= 0 and high <= 1:
+        low, high = 0.0, 1.0
+    return np.linspace(low, np.nextafter(max(high, low + 1e-9), np.inf), _BARS + 1)
+
+
+def _binned(name: str, places: Floats, pairs: Counts, edges: Floats) -> Series:
+    """Return the share of pairs between each two edges, at the lower of them."""
+    counts, _edges = np.histogram(places, bins=edges, weights=pairs)
+    shares = counts / (counts.sum() or 1)
+    return name, tuple(edges.tolist()), (*shares.tolist(), 0.0)
+
+
+@lru_cache(maxsize=_KEPT)
+def _steps(series: tuple[Series, ...], x_format: str, is_logarithmic: bool, theme: Theme) -> Any:  # noqa: FBT001
+    import plotly.graph_objects as go
+
+    colors = palette_of(theme).series
+    figure = go.Figure()
+    for number, (name, x, y) in enumerate(series):
+        figure.add_trace(
+            go.Scatter(
+                name=name,
+                x=x,
+                y=y,
+                mode="lines",
+                line={"shape": "hv", "width": 2, "color": colors[number]},
+                fill="tozeroy" if len(series) == 1 else None,
+                hovertemplate="%{y:.2%}",
+            )
+        )
+    figure.update_layout(showlegend=len(series) > 1)
+    figure.update_xaxes(type="log" if is_logarithmic else "linear", tickformat=x_format)
+    figure.update_yaxes(tickformat=".0%", rangemode="tozero")
+    return figure
+
+
+@lru_cache(maxsize=_KEPT)
+def _sankey(moves: tuple[tuple[str, str, int], ...], theme: Theme) -> Any:
+    import plotly.graph_objects as go
+
+    colors = palette_of(theme)
+    left = list(dict.fromkeys(move[0] for move in moves))
+    right = list(dict.fromkeys(sorted(move[1] for move in moves)))
+    total = sum(move[2] for move in moves)
+    return go.Figure(
+        go.Sankey(
+            arrangement="fixed",
+            textfont={"color": colors.text, "size": 13},
+            node={
+                # Names come from a log: Plotly takes a few tags in labels, so none is left in them.
+                "label": [_plain(name) for name in (*left, *right)],
+                "color": colors.muted,
+                "pad": 18,
+                "thickness": 12,
+                "line": {"width": 0},
+                "hovertemplate": "%{label}: %{value:,}<extra></extra>",
+            },
+            link={
+                "source": [left.index(move[0]) for move in moves],
+                "target": [len(left) + right.index(move[1]) for move in moves],
+                "value": [move[2] for move in moves],
+                "color": [
+                    colors.fills[ui.Tone.QUIET] if move[0] == move[1] else colors.tones[ui.Tone.CAUTION]
+                    for move in moves
+                ],
+                "customdata": [move[2] / total for move in moves],
+                "hovertemplate": (
+                    "champion %{source.label}, candidate %{target.label}<br>"
+                    "%{value:,} pairs, %{customdata:.2%}<extra></extra>"
+                ),
+            },
+        )
+    )
+
+
+def _plain(name: str) -> str:
+    return as_line(name)[:40].replace("<", "\u2039").replace(">", "\u203a").replace("&", "\uff06")

@@ -1,0 +1,110 @@
+"""How far both versions agree: over time, and which decisions move where."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import streamlit as st
+
+from app import ui
+from pages.parts.shadow_charts import show_flow
+from services.shadow import Figures, ShadowPolicy
+from services.shadow.figures import Basis, Task
+from services.shadow.timeline import Stretch
+
+STRETCHES = {"10 minutes": 10, "Hour": 60, "Day": 1440}
+_MOVES_SHOWN = 15
+
+
+def choose_stretch(figures: Figures, *, key: str) -> int:
+    """Draw the choice of how long a stretch of time is, and return it in minutes."""
+    names = list(STRETCHES)
+    span = figures.last_at - figures.first_at if figures.first_at and figures.last_at else timedelta()
+    default = names[0] if span <= timedelta(hours=6) else names[1] if span <= timedelta(days=4) else names[2]
+    return STRETCHES[
+        st.segmented_control("By", names, key=key, default=default, required=True, label_visibility="collapsed")
+    ]
+
+
+def show_over_time(stretches: tuple[Stretch, ...], policy: ShadowPolicy, task: Task) -> None:
+    """Draw agreement by stretch, with its interval and the limit."""
+    known = [stretch for stretch in stretches if stretch.valid_pairs]
+    if not known:
+        ui.empty_state("No valid pair has a time", "Agreement over time needs the column ts.", icon="show_chart")
+        return
+    limit = policy.min_agreement if task is not Task.REGRESSION else None
+    ui.show_lines(
+        [
+            ui.Line(
+                name="agreement",
+                x=tuple(stretch.start for stretch in known),
+                y=tuple(stretch.agreement.estimate for stretch in known),
+                low=tuple(stretch.agreement.low or 0.0 for stretch in known),
+                high=tuple(1.0 if stretch.agreement.high is None else stretch.agreement.high for stretch in known),
+            )
+        ],
+        markers=[] if limit is None else [ui.Marker(name=f"at least {limit:.0%}", at=limit)],
+        key="agreement_over_time",
+        alt=f"Agreement with its interval over {ui.count(len(known), 'stretch', 'stretches')} of time",
+        y_format=".1%",
+    )
+
+
+def show_decisions(figures: Figures) -> None:
+    """Draw the flow between decisions, the largest moves, and the tests."""
+    if not figures.flow:
+        ui.empty_state(
+            "No decisions",
+            "These models give numbers alone: their scores and errors are compared instead.",
+            icon="alt_route",
+        )
+        return
+    show_flow(figures.flow, key="flow", alt="Decisions of the champion on the left, of the candidate on the right")
+    moves = sorted(
+        (
+            (pairs, one, other)
+            for one, row in figures.flow.items()
+            for other, pairs in row.items()
+            if one != other and pairs
+        ),
+        key=lambda move: (-move[0], move[1:]),
+    )
+    ui.section("Largest moves")
+    if not moves:
+        ui.empty_state("Nothing moves", "Both versions take the same decision on every pair.", icon="check")
+    else:
+        ui.data_table(
+            [
+                {"from": one, "to": other, "pairs": pairs, "share": pairs / figures.valid_pairs}
+                for pairs, one, other in moves[:_MOVES_SHOWN]
+            ],
+            [
+                ui.Column(name="from", label="Champion decides", width="medium"),
+                ui.Column(name="to", label="Candidate decides", width="medium"),
+                ui.Column(name="pairs", label="Pairs", kind=ui.Kind.NUMBER, format="localized"),
+                ui.Column(name="share", label="Of valid pairs", kind=ui.Kind.SHARE),
+            ],
+            key="moves",
+            alt="Decisions that differ, the most frequent first",
+        )
+    _tests(figures)
+
+
+def _tests(figures: Figures) -> None:
+    test, homogeneity = figures.mcnemar, figures.homogeneity
+    pairs = []
+    if test is not None:
+        basis = "right alone" if figures.mcnemar_basis is Basis.LABELS else "of its own"
+        pairs += [
+            ("Champion " + basis, ui.figure(test.b)),
+            ("Candidate " + basis, ui.figure(test.c)),
+            ("McNemar's p, good for one look", ui.figure(test.p)),
+            ("Evidence that they differ (e-value, good at every look)", ui.figure(min(test.e_value, 1e12))),
+        ]
+    if homogeneity is not None:
+        pairs.append(("Stuart and Maxwell's p: same share of each decision", ui.figure(homogeneity.p)))
+    if figures.kappa is not None:
+        pairs.append(("Cohen's kappa: agreement beyond chance", ui.figure(figures.kappa)))
+    if pairs:
+        ui.section("Tests of paired answers")
+        ui.key_values(pairs, alt="Tests of paired answers")
