@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from services.gates import kinds, live_checks, metric_checks, record_checks
+from services.gates import kinds, live_checks, metric_checks, record_checks, signature_checks
 from services.gates.evidence import (
     AbTest,
     ChecklistAnswers,
@@ -37,7 +37,9 @@ _CHECKS: Mapping[type[kinds.BaseGate], tuple[Check, tuple[type[Any], ...]]] = {
     kinds.SliceGate: (metric_checks.check_slices, (Metrics, Slices)),
     kinds.FairnessGate: (metric_checks.check_fairness, (Metrics, Predictions)),
     kinds.CalibrationGate: (metric_checks.check_calibration, (Metrics, Predictions)),
-    kinds.SignatureGate: (record_checks.check_signature, (Signatures,)),
+    kinds.SignatureGate: (signature_checks.check_signature, (Signatures,)),
+    kinds.SignatureRequirementsGate: (signature_checks.check_requirements, (Signatures,)),
+    kinds.SignatureTestsGate: (signature_checks.check_tests, (Probing,)),
     kinds.NameGate: (record_checks.check_name, ()),
     kinds.TagsGate: (record_checks.check_tags, ()),
     kinds.MetricNamesGate: (record_checks.check_metric_names, (Metrics,)),

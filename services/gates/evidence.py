@@ -14,6 +14,7 @@ from services.gates.kinds import BaseGate
 from services.lineage.slices import SliceMetrics
 from services.lineage.vocabulary import VOCABULARY, Vocabulary
 from services.registry.values import ModelVersion, RegisteredModel, Stage
+from services.signatures.trial_results import TrialResult
 from services.signatures.values import SignatureReading
 
 T = TypeVar("T")
@@ -142,6 +143,7 @@ class Probing:
     errors: Sequence[str]
     column_order: Held
     expectations: Mapping[str, Held]
+    signature_tests: Sequence[TrialResult] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.lineage.vocabulary import VOCABULARY, Task
+from services.signatures.requirements import RequirementName
 
 Word = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]
 Text = Annotated[str, Field(max_length=1000)]
@@ -96,6 +97,19 @@ class SignatureGate(BaseGate):
     direction: Literal["backward", "forward", "full"]
     at_worst: Literal["identical", "compatible", "risky"] = Field(description="the worst verdict that still passes")
     callers: tuple[Literal["frame", "json"], ...] = Field(default=("frame", "json"), min_length=1)
+
+
+class SignatureRequirementsGate(BaseGate):
+    """What the signature has to have by itself, whatever the champion's is."""
+
+    kind: Literal["signature_requirements"]
+    required: tuple[RequirementName, ...] = Field(min_length=1)
+
+
+class SignatureTestsGate(BaseGate):
+    """The loaded model takes a valid example and refuses what its signature forbids, request by request."""
+
+    kind: Literal["signature_tests"]
 
 
 class NameGate(BaseGate):
@@ -221,6 +235,8 @@ Gate = Annotated[
     | FairnessGate
     | CalibrationGate
     | SignatureGate
+    | SignatureRequirementsGate
+    | SignatureTestsGate
     | NameGate
     | TagsGate
     | MetricNamesGate

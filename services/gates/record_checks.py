@@ -1,8 +1,7 @@
-"""Checks on what is recorded about a version: name, tags, story, files, signature, checklist, aliases."""
+"""Checks on what is recorded about a version: name, tags, story, files, checklist, aliases."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from services.gates.evidence import (
@@ -11,7 +10,6 @@ from services.gates.evidence import (
     EvidenceAbsent,
     Files,
     Metrics,
-    Signatures,
     Story,
 )
 from services.gates.findings import Finding, judge_flag, tell
@@ -21,21 +19,15 @@ from services.gates.kinds import (
     MetricNamesGate,
     NameGate,
     NotServingGate,
-    SignatureGate,
     StoryGate,
     TagsGate,
 )
-from services.gates.outcomes import Outcome
 from services.lineage.vocabulary import lint_metrics, lint_tags
 from services.registry.name_lint import lint_name
 from services.registry.stages import PROTECTED_ALIASES
-from services.signatures.compare import compare
-from services.signatures.values import SignatureReading, SignatureState
-from services.signatures.verdicts import Comparison, Direction, Verdict, worst_verdict
 
 MAX_LISTED = 20
 _ANSWERED = frozenset({"yes", "not_applicable"})
-_VERDICT_ORDER = (Verdict.IDENTICAL, Verdict.COMPATIBLE, Verdict.RISKY)
 
 
 def check_name(_gate: NameGate, evidence: Evidence) -> Finding:
@@ -135,32 +127,6 @@ def check_checklist(gate: ChecklistGate, evidence: Evidence) -> Finding:
     )
 
 
-def check_signature(gate: SignatureGate, evidence: Evidence) -> Finding:
-    """Judge the signature against the champion's."""
-    signatures = evidence.need(Signatures)
-    champion = evidence.subject.champion
-    if signatures.candidate.state is SignatureState.UNREADABLE:
-        raise EvidenceAbsent(signatures.candidate.reason)
-    if champion is None:
-        return _first_signature(signatures.candidate)
-    comparison = compare(_need_reading(signatures.champion), signatures.candidate, Direction(gate.direction))
-    verdict = worst_verdict(_verdicts(gate, comparison))
-    allowed = _VERDICT_ORDER[: _VERDICT_ORDER.index(Verdict(gate.at_worst)) + 1]
-    breaking = [change for change in comparison.changes if change.effect.rank or change.json_effect.rank]
-    told = " ".join(f"{change.path}: {_reason(change)}" for change in breaking[:MAX_LISTED]) or comparison.reason
-    outcome = Outcome.PASSED if verdict in allowed else Outcome.FAILED
-    if verdict is Verdict.UNKNOWN:
-        outcome = Outcome.INCONCLUSIVE
-    return Finding(
-        outcome=outcome,
-        observed=verdict.value,
-        threshold=gate.at_worst,
-        message=f"Compared with version {champion.version} ({gate.direction}) it is {verdict.value}. {told}".strip(),
-        remedy="" if outcome is Outcome.PASSED else _signature_remedy(verdict),
-        details={"champion": champion.version, "changes": [change.to_json() for change in comparison.changes[:200]]},
-    )
-
-
 def check_not_serving(_gate: NotServingGate, evidence: Evidence) -> Finding:
     """Judge whether a protected alias points at the version."""
     serving = sorted(PROTECTED_ALIASES.intersection(evidence.subject.candidate.aliases) - {"staging"})
@@ -171,40 +137,6 @@ def check_not_serving(_gate: NotServingGate, evidence: Evidence) -> Finding:
         message=f"The alias {serving[0]} points at it." if serving else "Nothing serves it.",
         remedy="Promote or roll back to another version first.",
     )
-
-
-def _first_signature(candidate: SignatureReading) -> Finding:
-    is_whole = candidate.state is SignatureState.PRESENT
-    return judge_flag(
-        is_held=is_whole,
-        observed=candidate.state.value,
-        threshold=SignatureState.PRESENT.value,
-        message=candidate.reason
-        or "It declares what it takes and returns; no version is in production to compare with.",
-        remedy="Log the model with a signature of inputs and outputs.",
-    )
-
-
-def _need_reading(reading: SignatureReading | None) -> SignatureReading:
-    if reading is None:
-        raise EvidenceAbsent("The signature of the champion was not read.")
-    return reading
-
-
-def _verdicts(gate: SignatureGate, comparison: Comparison) -> Sequence[Verdict]:
-    by_caller = {"frame": comparison.verdict, "json": comparison.json_verdict}
-    return [by_caller[caller] for caller in gate.callers]
-
-
-def _reason(change: object) -> str:
-    judged = change.judged  # type: ignore[attr-defined]
-    return str(max((judged.frame, judged.json), key=lambda judgement: judgement.effect.rank).reason)
-
-
-def _signature_remedy(verdict: Verdict) -> str:
-    if verdict is Verdict.UNKNOWN:
-        return "Log both versions with a signature of inputs and outputs."
-    return "Keep the columns that callers send as they are, make new ones optional, or plan a migration."
 
 
 def _wanted_items(gate: ChecklistGate, checklist: ChecklistAnswers) -> list[str]:

@@ -6,6 +6,7 @@ The child's answers are bytes from outside. They are bounded, parsed strictly, a
 from __future__ import annotations
 
 import json
+import pickle
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -16,8 +17,9 @@ from typing import Any, Generic, TypeVar
 from pydantic import Field, ValidationError
 
 from services.jobs.confinement import MIB, Ending, Limits, SandboxResult, Sink
-from services.jobs.probe import Answer, Predictions, Probe, ProbeSpec, RunFailure
+from services.jobs.probe import Answer, Predictions, Probe, ProbeSpec, RunFailure, Trials
 from services.jobs.sandbox import run_sandboxed
+from services.jobs.trials import Trial
 
 ANSWER_BYTES = MIB
 MAX_TABLE_BYTES = 4096 * MIB
@@ -25,7 +27,7 @@ THREADS = 1
 TOLD_STDERR = 4000
 TABLE_COLUMNS = ["row", "score", "label", "latency_ms", "error"]
 
-_MODEL, _JOB = "/job/model", "/job/job.json"
+_MODEL, _JOB, _TRIALS = "/job/model", "/job/job.json", "/job/trials.pickle"
 
 _ENVIRON = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
@@ -61,16 +63,20 @@ class ModelRunner:
         data: Path | None,
         spec: ProbeSpec | None = None,
         *,
+        trials: Sequence[Trial] = (),
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> Probe | RunFailure:
         """Measure the model in a folder on the head of a file, or on its own input example.
+
+        Args:
+            trials: requests that it is tried with besides, as `try_requests` does.
 
         Raises:
             Unavailable: this machine has no sandbox.
             NotFound: the folder or the file is not there.
         """
         command = {"do": "probe", "data": _inside(data), **asdict(spec or ProbeSpec())}
-        return self._run(model_folder, data, command, _Dialogue(Probe), is_cancelled=is_cancelled)
+        return self._run(model_folder, data, command, _Dialogue(Probe), trials=trials, is_cancelled=is_cancelled)
 
     def predict(
         self,
@@ -83,7 +89,7 @@ class ModelRunner:
         progress: Callable[[int], object] = lambda _rows: None,
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> Predictions | RunFailure:
-        """Predict every row of a Parquet, CSV or JSON file into a Parquet file.
+        """Predict every row of a Parquet, CSV, JSON or (our own) pickle file into a Parquet file.
 
         Columns of the result, a row for each row of the data: `row` int64 from 0, `score` double or null, `label`
         string or null, `latency_ms` float, `error` string or null.
@@ -117,6 +123,22 @@ class ModelRunner:
                 written.unlink(missing_ok=True)
         return answer
 
+    def try_requests(
+        self,
+        model_folder: Path,
+        trials: Sequence[Trial],
+        *,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> Trials | RunFailure:
+        """Send requests to `predict`, each made from the model's own input example where it has one.
+
+        Raises:
+            Unavailable: this machine has no sandbox.
+            NotFound: the folder is not there.
+        """
+        command = {"do": "try"}
+        return self._run(model_folder, None, command, _Dialogue(Trials), trials=trials, is_cancelled=is_cancelled)
+
     def _run(
         self,
         model_folder: Path,
@@ -125,12 +147,18 @@ class ModelRunner:
         dialogue: _Dialogue[Report],
         *,
         sinks: Sequence[Sink] = (),
+        trials: Sequence[Trial] = (),
         is_cancelled: Callable[[], bool],
     ) -> Report | RunFailure:
         with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
-            job = Path(folder, "job.json")
-            job.write_text(json.dumps({"model": _MODEL, "commands": [command]}), encoding="utf-8")
-            inputs = {_MODEL: model_folder, _JOB: job, **({str(_inside(data)): data} if data is not None else {})}
+            job, requests = Path(folder, "job.json"), Path(folder, "trials.pickle")
+            asked = {**command, "trials": _TRIALS if trials else None}
+            job.write_text(json.dumps({"model": _MODEL, "commands": [asked]}), encoding="utf-8")
+            # Only this keeps every dtype and width; the child that reads it is the one in a sandbox.
+            requests.write_bytes(pickle.dumps([asdict(trial) for trial in trials]))
+            inputs = {_MODEL: model_folder, _JOB: job, _TRIALS: requests}
+            if data is not None:
+                inputs[str(_inside(data))] = data
             result = run_sandboxed(
                 [sys.executable, "-I", "-m", "services.jobs.child", _JOB],
                 inputs=inputs,

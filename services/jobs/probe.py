@@ -9,6 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from services.jobs.confinement import Ending
+from services.jobs.trials import MAX_TRIALS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,22 @@ class Expected(Answer):
     detail: str = Field(max_length=600)
 
 
+class Tried(Answer):
+    """What the model did with one request: `error` is empty where it took it."""
+
+    name: str = Field(max_length=600)
+    is_taken: bool
+    is_made_up: bool
+    is_refused_by_mlflow: bool
+    error: str = Field(max_length=600)
+
+
+class Trials(Answer):
+    """What the model did with every request."""
+
+    tried: tuple[Tried, ...] = Field(max_length=MAX_TRIALS)
+
+
 class Probe(Answer):
     """What a model was measured at, in its own word. Percentiles are None when every call failed.
 
@@ -97,6 +114,7 @@ class Probe(Answer):
     p99_ms: float | None = Field(ge=0)
     column_order: Invariance
     expectations: tuple[Expected, ...]
+    tried: tuple[Tried, ...] = Field(default=(), max_length=MAX_TRIALS)
 
     @property
     def error_ratio(self) -> float:

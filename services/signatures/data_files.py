@@ -71,15 +71,25 @@ def load_data_file(path: Path, *, text_columns: Collection[str] = ()) -> DataFil
 def read_chunks(
     path: Path, *, text_columns: Collection[str] = (), rows: int = ROWS_PER_CHUNK
 ) -> Iterator[pd.DataFrame]:
-    """Yield a CSV or Parquet file as tables of at most `rows` rows, so that its size does not matter.
+    """Yield a table's file as tables of at most `rows` rows, so that the size of CSV and Parquet does not matter.
+
+    JSON is read at once, within the limits of `load_data_file`, and parted then.
 
     Raises:
-        InvalidInput: the file is of another kind or breaks off.
+        NotFound: there is no such file.
+        InvalidInput: the file is of another kind, a request rather than a table, or breaks off.
     """
-    if path.suffix.lower() not in {".csv", ".parquet"}:
-        raise InvalidInput(f"{path.name!r} cannot be read in parts.", next_step="Give a .csv or .parquet file.")
+    suffix = path.suffix.lower()
+    if suffix not in {".csv", ".parquet"}:
+        frame = load_data_file(path, text_columns=text_columns).frame
+        if frame is None:
+            raise InvalidInput(f"{path.name!r} is a request, not a table.", next_step="Give its rows as records.")
+        yield from (frame.iloc[start : start + rows] for start in range(0, len(frame), rows))
+        return
+    if not path.exists():
+        raise _missing(path)
     try:
-        if path.suffix.lower() == ".csv":
+        if suffix == ".csv":
             with pd.read_csv(path, dtype=dict.fromkeys(text_columns, "str"), chunksize=rows) as reader:
                 yield from reader
         else:
@@ -119,7 +129,7 @@ def _check_size(path: Path, limit: int) -> None:
     try:
         size = path.stat().st_size
     except FileNotFoundError as error:
-        raise NotFound(f"There is no file {str(path)!r}.", next_step="Check the path.") from error
+        raise _missing(path) from error
     except (OSError, ValueError) as error:
         raise InvalidInput(f"{str(path)!r} cannot be opened.", next_step="Check the path.") from error
     if not path.is_file():
@@ -129,6 +139,10 @@ def _check_size(path: Path, limit: int) -> None:
             f"{path.name!r} has {size:,} bytes, more than the {limit:,} that are read at once.",
             next_step="Check a part of it, or give it as Parquet.",
         )
+
+
+def _missing(path: Path) -> NotFound:
+    return NotFound(f"There is no file {str(path)!r}.", next_step="Check the path.")
 
 
 def _check_parquet(path: Path) -> None:

@@ -74,7 +74,7 @@ class MigrationPlan:
             "new_version": self.new_version,
             "breaking": list(self.breaking),
             "steps": [
-                {"name": step.name, "what": step.what, "owner": step.owner, "due": step.due.isoformat()}
+                {"name": step.name.value, "what": step.what, "owner": step.owner, "due": step.due.isoformat()}
                 for step in self.steps
             ],
         }
@@ -102,7 +102,7 @@ def draft_plan(
         model=model,
         old_version=old_version,
         new_version=new_version,
-        breaking=tuple(dict.fromkeys(_breaking(comparison))),
+        breaking=list_breaking(comparison),
         steps=steps,
     )
 
@@ -120,6 +120,31 @@ def list_plan_problems(plan: MigrationPlan, *, today: date) -> Sequence[str]:
     return problems
 
 
+def list_link_problems(
+    plan: MigrationPlan | None,
+    comparison: Comparison,
+    *,
+    model: str,
+    old_version: int,
+    new_version: int,
+    today: date,
+) -> Sequence[str]:
+    """Return what stands against replacing one version by another with this plan; nothing where nothing breaks."""
+    breaking = list_breaking(comparison)
+    if not breaking:
+        return []
+    if plan is None:
+        changes = f"{breaking[0]}{f' and {len(breaking) - 1} more' if len(breaking) > 1 else ''}"
+        return [f"Version {new_version} breaks callers of version {old_version} ({changes}), and no plan is linked."]
+    problems = list(list_plan_problems(plan, today=today))
+    if (plan.model, plan.old_version, plan.new_version) != (model, old_version, new_version):
+        drawn = f"{plan.model} from version {plan.old_version} to {plan.new_version}"
+        problems.insert(0, f"The plan is for {drawn}, not for {model} from version {old_version} to {new_version}.")
+    elif missing := sorted(set(breaking) - set(plan.breaking)):
+        problems.append(f"The plan says nothing of {missing[0]}; draw it up again.")
+    return problems
+
+
 def read_plan(text: str) -> MigrationPlan:
     """Read a plan that `to_json` wrote.
 
@@ -127,7 +152,18 @@ def read_plan(text: str) -> MigrationPlan:
         InvalidInput: the text is no such plan.
     """
     try:
-        document = json.loads(text)
+        return plan_of(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(error) from error
+
+
+def plan_of(document: Any) -> MigrationPlan:
+    """Return the plan that `to_json` gave as a document.
+
+    Raises:
+        InvalidInput: the document is no such plan.
+    """
+    try:
         steps = tuple(
             MigrationStep(
                 name=StepName(step["name"]),
@@ -144,19 +180,26 @@ def read_plan(text: str) -> MigrationPlan:
             breaking=tuple(str(path) for path in document["breaking"]),
             steps=steps,
         )
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise InvalidInput(
-            f"The migration plan cannot be read: {str(error)[:100] or type(error).__name__}.",
-            next_step="Draw it up again from the comparison of the two versions.",
-        ) from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise _unreadable(error) from error
 
 
-def _breaking(comparison: Comparison) -> list[str]:
-    return [
-        f"{change.side} {change.path}: {change.kind.replace('_', ' ')}"
-        for change in comparison.changes
-        if Effect.BREAKING in {change.effect, change.json_effect}
-    ]
+def list_breaking(comparison: Comparison) -> tuple[str, ...]:
+    """Return what breaks callers of either kind, one phrase each."""
+    return tuple(
+        dict.fromkeys(
+            f"{change.side} {change.path}: {change.kind.replace('_', ' ')}"
+            for change in comparison.changes
+            if Effect.BREAKING in {change.effect, change.json_effect}
+        )
+    )
+
+
+def _unreadable(error: Exception) -> InvalidInput:
+    return InvalidInput(
+        f"The migration plan cannot be read: {str(error)[:100] or type(error).__name__}.",
+        next_step="Draw it up again from the comparison of the two versions.",
+    )
 
 
 def _dates(start: date) -> dict[StepName, date]:

@@ -1,19 +1,21 @@
-"""What a stage demands of a signature, as pure functions; gates turn the answers into outcomes.
+"""What may be demanded of a signature by itself, as pure functions; a gate policy says which stage demands which.
 
-Staging: a signature of inputs and outputs, and outputs of the type that the kind of model returns. Production: an input
-example as well. The table of model types is that of the registry patterns (seed 001); a 32-bit type is taken where the
-table names the 64-bit one, since libraries differ in it. What is not known is not met.
+The table of model types is that of the registry patterns (seed 001); a 32-bit type is taken where the table names the
+64-bit one, since libraries differ in it. A model says its type by the tag `model_type`; where it only says its `task`,
+it must fit a row of the table for that task. What is not known is not met.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from services.registry.values import Stage
 from services.signatures.tensor_dtypes import scalar_of
 from services.signatures.values import Columns, Scalar, Schema, SignatureReading, SignatureState
+
+MODEL_TYPE_TAG = "model_type"
+TASK_TAG = "task"
 
 
 class ModelType(StrEnum):
@@ -32,6 +34,11 @@ OUTPUT_TYPES: Mapping[ModelType, Scalar] = {
     ModelType.MULTICLASS_CLASSIFICATION: Scalar.LONG,
     ModelType.ANOMALY_DETECTION: Scalar.LONG,
     ModelType.PROBABILITY: Scalar.DOUBLE,
+}
+_OF_TASK: Mapping[str, tuple[ModelType, ...]] = {
+    "regression": (ModelType.REGRESSION,),
+    "classification": (ModelType.BINARY_CLASSIFICATION, ModelType.MULTICLASS_CLASSIFICATION, ModelType.PROBABILITY),
+    "anomaly_detection": (ModelType.ANOMALY_DETECTION,),
 }
 _SAME_FAMILY: Mapping[Scalar, frozenset[Scalar]] = {
     Scalar.DOUBLE: frozenset({Scalar.DOUBLE, Scalar.FLOAT}),
@@ -79,16 +86,33 @@ class Requirement:
     next_step: str = ""
 
 
-def list_requirements(reading: SignatureReading, stage: Stage, model_type: ModelType | None) -> tuple[Requirement, ...]:
-    """Return what the stage demands of the signature, each with its answer.
+def judge_requirement(name: RequirementName, reading: SignatureReading, tags: Callable[[str], str]) -> Requirement:
+    """Return whether a signature has what is demanded.
 
     Args:
-        model_type: None if nobody has said what kind of model it is; its output type is then unknown, which is no pass.
+        tags: returns the value of a tag of the version or its model, empty where there is none.
     """
-    if stage not in {Stage.STAGING, Stage.PRODUCTION}:
-        return ()
-    demands = [_signature(reading), _both_sides(reading), _output_type(reading, model_type)]
-    return tuple([*demands, _input_example(reading)] if stage is Stage.PRODUCTION else demands)
+    match name:
+        case RequirementName.SIGNATURE:
+            return _signature(reading)
+        case RequirementName.INPUTS_AND_OUTPUTS:
+            return _both_sides(reading)
+        case RequirementName.OUTPUT_TYPE:
+            return _output_type(reading, tags(MODEL_TYPE_TAG), tags(TASK_TAG))
+        case RequirementName.INPUT_EXAMPLE:
+            return _input_example(reading)
+
+
+def list_model_types(model_type: str, task: str) -> tuple[ModelType, ...]:
+    """Return the model types that the two tags leave possible; none where they say nothing that is known.
+
+    >>> list_model_types("", "regression")
+    (<ModelType.REGRESSION: 'regression'>,)
+    """
+    if model_type.strip():
+        known = find_model_type(model_type)
+        return () if known is None else (known,)
+    return _OF_TASK.get(task.strip(), ())
 
 
 def find_model_type(text: str) -> ModelType | None:
@@ -130,22 +154,27 @@ def _both_sides(reading: SignatureReading) -> Requirement:
     )
 
 
-def _output_type(reading: SignatureReading, model_type: ModelType | None) -> Requirement:
+def _output_type(reading: SignatureReading, model_type: str, task: str) -> Requirement:
     outputs = reading.signature.outputs if reading.signature else None
     found = sorted(_output_scalars(outputs)) if outputs else []
     observed = ", ".join(found) or "nothing declared"
-    if model_type is None:
+    possible = list_model_types(model_type, task)
+    if not possible:
+        said = model_type or task
         return Requirement(
             name=RequirementName.OUTPUT_TYPE,
             answer=Answer.UNKNOWN,
             observed=observed,
             demanded="the type that this kind of model returns",
-            message="Nobody has said what kind of model this is, so its output type cannot be judged.",
+            message=f"{said!r} is no kind of model whose output type is known."
+            if said
+            else "Nobody has said what kind of model this is, so its output type cannot be judged.",
             next_step=f"Tag the version with model_type, one of {', '.join(ModelType)}.",
         )
-    demanded = OUTPUT_TYPES[model_type]
-    is_met = bool(found) and set(found) <= _SAME_FAMILY[demanded]
-    kind = model_type.replace("_", " ")
+    demanded = " or ".join(dict.fromkeys(str(OUTPUT_TYPES[kind]) for kind in possible))
+    allowed = frozenset().union(*(_SAME_FAMILY[OUTPUT_TYPES[kind]] for kind in possible))
+    is_met = bool(found) and set(found) <= allowed
+    kind = (model_type or task).strip().replace("_", " ")
     return Requirement(
         name=RequirementName.OUTPUT_TYPE,
         answer=Answer.MET if is_met else Answer.UNMET if outputs else Answer.UNKNOWN,
@@ -154,7 +183,7 @@ def _output_type(reading: SignatureReading, model_type: ModelType | None) -> Req
         message=f"A {kind} model returns {demanded}; this one declares {observed}.",
         next_step=""
         if is_met
-        else f"Log it with outputs=Schema([ColSpec(DataType.{demanded})]), or correct model_type.",
+        else f"Log it with outputs=Schema([ColSpec(DataType.{OUTPUT_TYPES[possible[0]]})]), or correct model_type.",
     )
 
 

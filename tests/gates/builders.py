@@ -44,6 +44,7 @@ INPUTS = [
     {"type": "string", "name": "country", "required": True},
 ]
 OUTPUTS = [{"type": "double", "required": True}]
+EXAMPLE = "saved_input_example_info: {artifact_path: input_example.json, type: dataframe}\n"
 TAGS = {"team": "fraud", "owner": "@maya", "risk": "tier2", "task": "classification"}
 GOOD = {"accuracy": 0.94, "auc": 0.97, "demographic_parity": 0.04, "calibration_psi": 0.02}
 
@@ -90,7 +91,7 @@ def add_version(
     return registry.add_version(
         name,
         metrics=GOOD if metrics is None else metrics,
-        mlmodel=mlmodel() if signature is None else signature,
+        mlmodel=mlmodel() + EXAMPLE if signature is None else signature,
         run_id=run_id,
         author="maya",
         description="as good as it gets",

@@ -72,6 +72,7 @@ def test_production_asks_for_what_nothing_here_measures_and_so_does_not_pass(
     report = world.gates.run(add_version(world.registry), Stage.PRODUCTION, actor=MAYA)
     assert report.outcome is Outcome.INCONCLUSIVE
     assert {result.gate for result in report.obstacles} == {
+        "signature_tests",
         "latency_p95",
         "latency_p99",
         "memory_usage",

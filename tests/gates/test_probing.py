@@ -26,6 +26,7 @@ GATES: list[BaseGate] = [
         {"gate": "more_a", "kind": "direction", "column": "a", "step": 0.1, "direction": "increases"},
         {"gate": "high", "kind": "example", "row": {"a": 0.9, "b": 0.9}, "at_least": 0.8},
         {"gate": "low", "kind": "example", "row": {"a": 0.9, "b": 0.9}, "at_most": 0.3},
+        {"gate": "signature", "kind": "signature_tests"},
     )
 ]
 
@@ -53,12 +54,22 @@ def test_a_model_is_judged_by_what_the_sandbox_measured(tmp_path: Path) -> None:
         "more_a": Outcome.PASSED,
         "high": Outcome.PASSED,
         "low": Outcome.FAILED,
+        "signature": Outcome.PASSED,
     }
     assert results["memory"].unit == "MB"
+    assert [test["name"] for test in results["signature"].details["tests"]] == [
+        "a valid example",
+        "without a",
+        "without b",
+        "a of another type",
+        "b of another type",
+    ]
 
 
 def test_a_model_that_goes_by_the_place_of_columns_fails_for_it(tmp_path: Path) -> None:
-    assert outcomes(probe(tmp_path, POSITIONAL, signature=False))["order"] is Outcome.FAILED
+    results = outcomes(probe(tmp_path, POSITIONAL, signature=False))
+    assert results["order"] is Outcome.FAILED
+    assert results["signature"] is Outcome.INCONCLUSIVE
 
 
 def test_a_model_that_does_not_load_is_an_error_of_every_gate_on_it(tmp_path: Path) -> None:

@@ -1,26 +1,8 @@
 import pytest
 
-from services.gates.evidence import ChecklistAnswers, Files, Metrics, Signatures, Story
+from services.gates.evidence import ChecklistAnswers, Files, Metrics, Story
 from services.gates.outcomes import Outcome
-from services.signatures.reader import read_signature
-from tests.gates.builders import INPUTS, OUTPUTS, TAGS, gate, judge, mlmodel
-
-
-def reading(
-    inputs: list[dict[str, object]] | None = None, *, outputs: list[dict[str, object]] | None = OUTPUTS
-) -> bytes:
-    return mlmodel(INPUTS if inputs is None else inputs, outputs).encode()
-
-
-def signatures(candidate: bytes, champion: bytes | None = None) -> Signatures:
-    return Signatures(
-        candidate=read_signature(candidate), champion=None if champion is None else read_signature(champion)
-    )
-
-
-BACKWARD = gate(kind="signature", direction="backward", at_worst="compatible")
-NEW_REQUIRED = [*INPUTS, {"type": "double", "name": "age", "required": True}]
-NEW_OPTIONAL = [*INPUTS, {"type": "double", "name": "age", "required": False}]
+from tests.gates.builders import TAGS, gate, judge
 
 
 def test_a_name_for_a_version_fails_with_a_better_one() -> None:
@@ -83,42 +65,6 @@ def test_a_checklist_is_answered_by_item_or_by_category() -> None:
     assert (result.outcome, result.remedy) == (Outcome.FAILED, "Answer secrets.")
     assert judge(gate(kind="checklist", at_least=0.6), answers).outcome is Outcome.PASSED
     assert judge(gate(kind="checklist", items=["nothing"]), answers).outcome is Outcome.INCONCLUSIVE
-
-
-def test_a_signature_that_todays_callers_can_use_passes() -> None:
-    same = judge(BACKWARD, signatures(reading(), reading()))
-    assert (same.outcome, same.observed) == (Outcome.PASSED, "identical")
-    assert judge(BACKWARD, signatures(reading(NEW_OPTIONAL), reading())).outcome is Outcome.PASSED
-
-
-def test_a_signature_that_breaks_todays_callers_fails_with_the_reason() -> None:
-    result = judge(BACKWARD, signatures(reading(NEW_REQUIRED), reading()))
-    assert (result.outcome, result.observed) == (Outcome.FAILED, "breaking")
-    assert "age" in result.message
-    assert result.details["changes"]
-    assert "optional" in result.remedy
-
-
-def test_a_direction_says_whose_requests_count() -> None:
-    removed = signatures(reading(), reading(NEW_REQUIRED))
-    assert judge(BACKWARD, removed).outcome is Outcome.PASSED
-    forward = gate(kind="signature", direction="forward", at_worst="compatible")
-    assert judge(forward, removed).outcome is Outcome.FAILED
-
-
-def test_a_signature_that_cannot_be_judged_never_passes() -> None:
-    assert judge(BACKWARD, signatures(b"flavors: {}\n", reading())).outcome is Outcome.INCONCLUSIVE
-    assert judge(BACKWARD, signatures(reading(), b"flavors: {}\n")).outcome is Outcome.INCONCLUSIVE
-    assert judge(BACKWARD, signatures(b"{", reading())).outcome is Outcome.INCONCLUSIVE
-    assert judge(BACKWARD, signatures(reading())).outcome is Outcome.INCONCLUSIVE
-
-
-def test_the_first_version_has_to_declare_both_sides() -> None:
-    assert judge(BACKWARD, signatures(reading()), champion=False).outcome is Outcome.PASSED
-    for text in (reading(outputs=None), b"flavors: {}\n"):
-        result = judge(BACKWARD, signatures(text), champion=False)
-        assert result.outcome is Outcome.FAILED
-        assert result.remedy == "Log the model with a signature of inputs and outputs."
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,7 @@ from services.jobs.child.frames import DataUnusable, cast, read_chunks, read_hea
 from services.jobs.child.measures import Subject, as_values, percentiles
 from services.jobs.child.predicting import predict
 from services.jobs.child.probing import probe
+from services.jobs.child.trying import try_requests
 from tests.jobs.models import LABELS, POSITIONAL, SUM, write_model
 
 
@@ -259,3 +261,50 @@ def test_an_empty_file_is_no_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TABLE_FD", str(os.open(os.devnull, os.O_WRONLY)))
     with pytest.raises(DataUnusable, match="no rows"):
         predict(subject, {"data": str(tmp_path / "data.csv"), "chunk_rows": 3, "singly": False}, ignore)
+
+
+def tried(folder: Path, subject: Subject, *trials: dict[str, Any]) -> list[dict[str, Any]]:
+    path = folder / "trials.pickle"
+    path.write_bytes(pickle.dumps([{"without": (), "replaced": (), **trial} for trial in trials]))
+    told: list[dict[str, Any]] = try_requests(subject, {"trials": str(path)}, ignore)["tried"]
+    return told
+
+
+def test_requests_are_built_on_the_models_own_example(tmp_path: Path) -> None:
+    made_up = pd.DataFrame({"a": [7.0], "b": [7.0]})
+    subject = load(tmp_path, SUM.replace("return", "assert data['a'].iloc[0] == 0.0\n        return"))
+    valid, without, wrong = tried(
+        tmp_path,
+        subject,
+        {"name": "valid", "data": made_up},
+        {"name": "without", "data": made_up.drop(columns="a"), "without": ("a",)},
+        {"name": "wrong", "data": made_up.assign(a=["text"]), "replaced": ("a",)},
+    )
+    assert valid == {
+        "name": "valid",
+        "is_taken": True,
+        "is_made_up": False,
+        "is_refused_by_mlflow": False,
+        "error": "",
+    }
+    assert (without["is_taken"], without["is_refused_by_mlflow"]) == (False, True)
+    assert "missing inputs ['a']" in without["error"]
+    assert (wrong["is_taken"], wrong["is_refused_by_mlflow"]) == (False, True)
+
+
+def test_without_an_example_requests_are_made_up_and_a_models_own_error_is_told_apart(tmp_path: Path) -> None:
+    subject = load(tmp_path, SUM.replace('data["b"]', 'data["z"]'), example=False)
+    (valid,) = tried(tmp_path, subject, {"name": "valid", "data": pd.DataFrame({"a": [7.0], "b": [7.0]})})
+    assert (valid["is_taken"], valid["is_made_up"], valid["is_refused_by_mlflow"]) == (False, True, False)
+    assert valid["error"] == "KeyError: 'z'"
+    assert try_requests(subject, {"trials": None}, ignore) == {"tried": []}
+
+
+def test_our_own_tables_keep_their_parts_and_types(tmp_path: Path) -> None:
+    parts = [pd.DataFrame({0: pd.Series([1], dtype="int32")}), pd.DataFrame({0: [{"a": [None]}]})]
+    with (tmp_path / "data.pickle").open("wb") as stream:
+        for part in parts:
+            pickle.dump(part, stream)
+    read = list(read_chunks(tmp_path / "data.pickle", rows=1, schema=None))
+    assert [part.to_dict() for part in read] == [part.to_dict() for part in parts]
+    assert str(read[0][0].dtype) == "int32"

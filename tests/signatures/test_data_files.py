@@ -122,7 +122,7 @@ def test_a_parquet_file_that_unpacks_to_more_than_the_limit_is_refused(
         load_data_file(path)
 
 
-@pytest.mark.parametrize("name", ["data.csv", "data.parquet"])
+@pytest.mark.parametrize("name", ["data.csv", "data.parquet", "data.json"])
 def test_large_files_are_read_in_parts(tmp_path: Path, name: str) -> None:
     write_data_file(pd.DataFrame({"a": range(5), "b": ["01"] * 5}), tmp_path / name)
     parts = list(read_chunks(tmp_path / name, text_columns=["b"], rows=2))
@@ -132,10 +132,13 @@ def test_large_files_are_read_in_parts(tmp_path: Path, name: str) -> None:
 
 
 def test_files_that_have_no_parts_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="in parts"):
-        list(read_chunks(tmp_path / "data.json"))
+    with pytest.raises(InvalidInput, match="is a request"):
+        list(read_chunks(written(tmp_path / "data.json", '{"inputs": [1]}')))
+    for name in ("gone.csv", "gone.parquet", "gone.json"):
+        with pytest.raises(NotFound, match=name):
+            list(read_chunks(tmp_path / name))
     with pytest.raises(InvalidInput, match="cannot be read as csv"):
-        list(read_chunks(tmp_path / "gone.csv"))
+        list(read_chunks(written(tmp_path / "empty.csv", "")))
     with pytest.raises(InvalidInput, match="cannot be read as parquet"):
         list(read_chunks(written(tmp_path / "bad.parquet", "x")))
 

@@ -1,4 +1,4 @@
-"""What stages demand of signatures."""
+"""What may be demanded of a signature by itself."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import dataclasses
 
 import pytest
 
-from services.registry.values import Stage
 from services.signatures.reader import read_signature
-from services.signatures.requirements import Answer, ModelType, find_model_type, list_requirements
+from services.signatures.requirements import (
+    Answer,
+    ModelType,
+    RequirementName,
+    find_model_type,
+    judge_requirement,
+    list_model_types,
+)
 from services.signatures.values import Schema, SignatureReading
 from tests.signatures.builders import columns, reading, tensor, unnamed
 
@@ -18,15 +24,15 @@ ABSENT = read_signature(b"flavors: {}")
 UNREADABLE = read_signature(b"[")
 
 
-def answers(of: SignatureReading, stage: Stage, model_type: ModelType | None) -> dict[str, str]:
-    found = list_requirements(of, stage, model_type)
+def answers(of: SignatureReading, **tags: str) -> dict[str, str]:
+    found = [judge_requirement(name, of, lambda tag: tags.get(tag, "")) for name in RequirementName]
     assert all(requirement.message.endswith(".") for requirement in found)
     assert all(bool(requirement.next_step) == (requirement.answer is not Answer.MET) for requirement in found)
     return {str(requirement.name): str(requirement.answer) for requirement in found}
 
 
-def test_a_whole_signature_meets_every_demand_of_production() -> None:
-    assert answers(WHOLE, Stage.PRODUCTION, ModelType.ANOMALY_DETECTION) == {
+def test_a_whole_signature_meets_every_demand() -> None:
+    assert answers(WHOLE, model_type="anomaly_detection") == {
         "signature_present": "met",
         "inputs_and_outputs": "met",
         "output_type": "met",
@@ -34,14 +40,8 @@ def test_a_whole_signature_meets_every_demand_of_production() -> None:
     }
 
 
-def test_staging_demands_no_example_and_other_stages_nothing() -> None:
-    assert "input_example" not in answers(WHOLE, Stage.STAGING, ModelType.ANOMALY_DETECTION)
-    assert list_requirements(ABSENT, Stage.NONE, None) == ()
-    assert list_requirements(ABSENT, Stage.ARCHIVED, None) == ()
-
-
 def test_no_signature_meets_nothing() -> None:
-    assert answers(ABSENT, Stage.PRODUCTION, ModelType.REGRESSION) == {
+    assert answers(ABSENT, model_type="regression") == {
         "signature_present": "unmet",
         "inputs_and_outputs": "unmet",
         "output_type": "unknown",
@@ -50,16 +50,46 @@ def test_no_signature_meets_nothing() -> None:
 
 
 def test_what_cannot_be_read_is_unknown_and_no_pass() -> None:
-    assert set(answers(UNREADABLE, Stage.PRODUCTION, ModelType.REGRESSION).values()) == {"unknown"}
+    assert set(answers(UNREADABLE, model_type="regression").values()) == {"unknown"}
 
 
 def test_inputs_alone_do_not_suffice() -> None:
-    found = answers(reading(INPUTS), Stage.STAGING, ModelType.REGRESSION)
-    assert found == {"signature_present": "met", "inputs_and_outputs": "unmet", "output_type": "unknown"}
+    assert answers(reading(INPUTS), model_type="regression") == {
+        "signature_present": "met",
+        "inputs_and_outputs": "unmet",
+        "output_type": "unknown",
+        "input_example": "unmet",
+    }
 
 
-def test_a_model_of_unknown_type_is_not_judged_as_met() -> None:
-    assert answers(WHOLE, Stage.STAGING, None)["output_type"] == "unknown"
+@pytest.mark.parametrize("tags", [{}, {"model_type": "oracle"}, {"task": "ranking"}, {"task": " "}])
+def test_a_model_of_unknown_type_is_not_judged_as_met(tags: dict[str, str]) -> None:
+    assert answers(WHOLE, **tags)["output_type"] == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("task", "outputs", "answer"),
+    [
+        ("regression", unnamed("double"), "met"),
+        ("regression", unnamed("long"), "unmet"),
+        ("classification", unnamed("long"), "met"),
+        ("classification", tensor("float64", -1, 2), "met"),
+        ("classification", columns(p="double", label="long"), "met"),
+        ("classification", unnamed("string"), "unmet"),
+        ("anomaly_detection", unnamed("double"), "unmet"),
+    ],
+)
+def test_a_task_leaves_those_rows_of_the_table_that_fit_it(task: str, outputs: Schema, answer: str) -> None:
+    assert answers(reading(INPUTS, outputs), task=task)["output_type"] == answer
+
+
+def test_what_a_model_says_of_its_type_goes_before_its_task() -> None:
+    assert list_model_types("probability", "regression") == (ModelType.PROBABILITY,)
+    assert list_model_types("oracle", "regression") == ()
+    assert (
+        answers(reading(INPUTS, unnamed("long")), model_type="probability", task="classification")["output_type"]
+        == "unmet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -84,7 +114,7 @@ def test_a_model_of_unknown_type_is_not_judged_as_met() -> None:
     ],
 )
 def test_outputs_match_the_table_of_model_types(model_type: ModelType, outputs: Schema, answer: str) -> None:
-    assert answers(reading(INPUTS, outputs), Stage.STAGING, model_type)["output_type"] == answer
+    assert answers(reading(INPUTS, outputs), model_type=model_type)["output_type"] == answer
 
 
 @pytest.mark.parametrize(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from services.gates.collectors.records import read_version_signature
 from services.gates.evidence import Broken, Held, Probing, Subject
-from services.gates.kinds import BaseGate, DirectionGate, ExampleGate
+from services.gates.kinds import BaseGate, DirectionGate, ExampleGate, SignatureTestsGate
 from services.jobs.model_runner import ModelRunner
 from services.jobs.probe import Bounds, Direction, Expected, Probe, ProbeSpec, RunFailure
 from services.registry.port import RegistryReader
+from services.signatures.signature_tests import SignatureTest, judge_tests, list_signature_tests
 
 MIB = 1024 * 1024
 
@@ -31,10 +34,19 @@ class ProbeCollector:
 
     def collect(self, subject: Subject) -> Probing | Broken:
         spec = ProbeSpec(expectations=expectations_of(subject.gates))
+        tests = self._draw_tests(subject)
         with tempfile.TemporaryDirectory(prefix="gatehouse-probe-") as folder:
             model = self._registry.download(subject.candidate, Path(folder))
-            answer = self._runner.probe(model, self._data, spec)
-        return Broken(reason=answer.reason) if isinstance(answer, RunFailure) else to_evidence(answer)
+            answer = self._runner.probe(model, self._data, spec, trials=[test.to_trial() for test in tests])
+        if isinstance(answer, RunFailure):
+            return Broken(reason=answer.reason)
+        return replace(to_evidence(answer), signature_tests=judge_tests(tests, answer.tried))
+
+    def _draw_tests(self, subject: Subject) -> Sequence[SignatureTest]:
+        if not any(isinstance(gate, SignatureTestsGate) for gate in subject.gates):
+            return ()
+        signature = read_version_signature(self._registry, subject.candidate).signature
+        return () if signature is None else list_signature_tests(signature)
 
 
 def expectations_of(gates: Sequence[BaseGate]) -> list[Direction | Bounds]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import pickle
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,12 @@ class DataUnusable(Exception):
 
 
 def read_chunks(path: Path, *, rows: int, schema: Any) -> Generator[pd.DataFrame, None, None]:
-    """Yield the table in a Parquet, CSV or JSON file, some rows at a time.
+    """Yield the table in a Parquet, CSV, JSON or pickle file, some rows at a time.
 
     Args:
-        path: JSON is a list of records, records a line, or an object with `columns` and `data`.
-        rows: how many at a time.
+        path: JSON is a list of records, records a line, or an object with `columns` and `data`; a `.pickle` file is
+            our own, tables one after the other as they are to be predicted.
+        rows: how many at a time; pickled tables come as they were written.
         schema: the inputs of the model's signature, or None; text files are cast to its types.
     """
     if path.suffix == ".parquet":
@@ -38,6 +40,10 @@ def read_chunks(path: Path, *, rows: int, schema: Any) -> Generator[pd.DataFrame
         table = _read_json(path)
         for start in range(0, len(table), rows):
             yield cast(table.iloc[start : start + rows], schema)
+    elif path.suffix == ".pickle":
+        with path.open("rb") as stream, contextlib.suppress(EOFError):
+            while True:
+                yield pickle.load(stream)  # noqa: S301 - written by the process that started this one
     else:
         raise DataUnusable(f"a {path.suffix or 'nameless'} file is not Parquet, CSV or JSON")
 

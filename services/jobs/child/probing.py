@@ -13,6 +13,7 @@ import pandas as pd
 from services.jobs.child.failures import describe
 from services.jobs.child.frames import read_head
 from services.jobs.child.measures import Subject, as_values, percentiles, resident_bytes, timed
+from services.jobs.child.trying import try_requests
 
 TOLERANCE = 1e-9
 MAX_TOLD_ERRORS = 5
@@ -34,6 +35,7 @@ def probe(subject: Subject, command: Mapping[str, Any], answer: Callable[..., No
     single = _measure_single(subject, data, calls=command["calls"], warm_up=command["warm_up"])
     answer(stage="checking behaviour")
     order = _check_column_order(subject, data)
+    tried = try_requests(subject, command, answer)
     expectations = [_check(subject, data, expectation) for expectation in command["expectations"]]
     return {
         "rows": len(data),
@@ -45,6 +47,7 @@ def probe(subject: Subject, command: Mapping[str, Any], answer: Callable[..., No
         **single,
         "column_order": order,
         "expectations": expectations,
+        "tried": tried["tried"],
     }
 
 
