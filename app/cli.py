@@ -29,7 +29,7 @@ _COMMANDS = {
     "models": "app.commands.registry",
     "register": "app.commands.registry",
     "drift": "app.commands.registry",
-    "signature": "app.commands.signature",
+    "signature": "app.commands.signature_runs",
     "gates": "app.commands.gates",
     "promotions": "app.commands.changes",
     "changes": "app.commands.changes",

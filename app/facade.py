@@ -64,6 +64,7 @@ from services.store.migrations import upgrade
 
 if TYPE_CHECKING:
     from services.shadow import ShadowLogs
+    from services.signatures.running import SignatureRuns
 
 DOCUMENT_KINDS = (GATE_POLICY, DECISION_POLICY, VOCABULARY_KIND, CHECKLIST_KIND, RAMP_PLAN)
 
@@ -318,6 +319,13 @@ class Gatehouse:
         )
 
     @cached_property
+    def signature_runs(self) -> SignatureRuns:
+        """Signature tests and batch prediction."""
+        from services.signatures.running import SignatureRuns
+
+        return SignatureRuns(self.store, self.registry, self.audit, self.identity)
+
+    @cached_property
     def changes(self) -> Changes:
         """The inbox over every kind of change."""
         mover = StageMover(
@@ -327,7 +335,7 @@ class Gatehouse:
         )
         followers: list[StageFollower] = [PinsFollowPromotions(self.pins), self.ramp_writer]
         kinds: list[ChangeKind] = [
-            Promotion(self.registry, self.gates, mover, self.audit, followers),
+            Promotion(self.registry, self.gates, mover, self.audit, followers, clock=self.clock),
             Adoption(self.drifts, followers),
             Rollback(self.registry, self.pins, mover, self.audit, self.store, self.standbys, self.ramp_writer),
             Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),

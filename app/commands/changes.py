@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
 
+from app.commands.gates import read_text
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
 from services.changes import Change, ChangeState
 from services.clock import to_text
 from services.promotions import Promotion, parse_stage, to_json
 from services.registry.references import parse_reference
+from services.signatures.migration import read_plan
 
 _REFUSED = {ChangeState.BLOCKED, ChangeState.FAILED, ChangeState.VOID, ChangeState.EXPIRED}
 _reason = click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 _state = click.option("--state", type=click.Choice([state.value for state in ChangeState]), help="Only in this state.")
 _model = click.option("--model", help="Only about this model.")
 _before = click.option("--before", type=int, help="Only below this id: the next page.")
+_file = click.Path(dir_okay=False, path_type=Path)
 _limit = click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
 
 
@@ -39,9 +43,21 @@ def changes_command() -> None:
 @click.option("--improvements", default="", help="What is expected to get better.")
 @click.option("--context", default="", help="The business context.")
 @click.option("--plan", default="", help="How it will be deployed.")
+@click.option(
+    "--migration-plan", "migration", type=_file, help="For a breaking change: what `gatehouse signature plan` wrote."
+)
 @json_option
 def request(
-    ref: str, stage: str, reason: str, risks: str, improvements: str, context: str, plan: str, *, as_json: bool
+    ref: str,
+    stage: str,
+    reason: str,
+    risks: str,
+    improvements: str,
+    context: str,
+    plan: str,
+    migration: Path | None,
+    *,
+    as_json: bool,
 ) -> int:
     """Ask for REF to be moved to a stage: its gates run at once."""
     asked = current_gatehouse().promotions.request(
@@ -53,6 +69,7 @@ def request(
         improvements=improvements,
         context=context,
         plan=plan,
+        migration_plan=None if migration is None else read_plan(read_text(migration)),
     )
     return _answer(asked, as_json=as_json)
 

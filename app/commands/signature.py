@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,17 +13,19 @@ import click
 from app.commands.output import answer, current_gatehouse, json_option, table
 from services.errors import InvalidInput, NotFound
 from services.registry.references import parse_reference, resolve_reference
+from services.signatures.break_examples import find_break_examples
 from services.signatures.compare import compare
 from services.signatures.explain import find_explanation
 from services.signatures.reader import read_reference_path, read_signature
 from services.signatures.values import Signature, SignatureReading, Tensors, params_json, schema_json
-from services.signatures.verdicts import Comparison, Direction, Verdict, finite
+from services.signatures.verdicts import Direction, finite
 from services.untrusted.escape import as_line
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from services.signatures.check import CheckResult
+    from services.signatures.check import CheckResult, Problem
+    from services.signatures.conform import Adjustment
 
 MAX_MLMODEL_BYTES = 16 * 1024 * 1024
 MAX_EXAMPLE_SHOWN = 400
@@ -76,7 +79,7 @@ def diff(old: str, new: str, direction: str, *, as_json: bool) -> int:
     """
     before, after = read_reference(old), read_reference(new)
     comparison = compare(before, after, Direction(direction))
-    examples = _counter_examples(comparison, before, after)
+    examples = find_break_examples(comparison, before, after)
     rows = [
         (change.side, change.path, change.kind, change.effect, change.json_effect, change.judged.frame.reason)
         for change in comparison.changes
@@ -138,16 +141,12 @@ def conform_data(
     reading = read_reference(ref)
     signature = _signature(ref, reading)
     frame = _frame(load_data_file(path, text_columns=text_columns(signature)).frame)
-    declared = {**reading.column_defaults, **dict(map(_default, defaults))}
+    declared = {**reading.column_defaults, **dict(map(column_value, defaults))}
     conformed = conform(signature, frame, allow=allow, defaults=declared)
     if conformed.frame is not None:
         write_data_file(conformed.frame, out)
     lines = [
-        *(as_line(f"{each.column}: {each.what}{_lost(each.lost)}") for each in conformed.adjustments),
-        *(
-            as_line(f"{each.column}: expected {each.expected}, found {each.found}. {each.fix}")
-            for each in conformed.problems
-        ),
+        *told_adjustments(conformed.adjustments, conformed.problems),
         f"written to {out}" if conformed.ok else "Nothing was written.",
     ]
     return answer(conformed.to_json(), as_json=as_json, lines=lines, is_yes=conformed.ok)
@@ -194,11 +193,20 @@ def _frame(frame: pd.DataFrame | None) -> pd.DataFrame:
     return frame
 
 
-def _default(text: str) -> tuple[str, Any]:
+def column_value(text: str) -> tuple[str, Any]:
+    """Return the column and the value of COLUMN=VALUE."""
     name, equals, value = text.partition("=")
     if not equals:
         raise InvalidInput(f"{text!r} is no COLUMN=VALUE.", next_step="Write such as --default country=US.")
     return name, value
+
+
+def told_adjustments(adjustments: Iterable[Adjustment], problems: Iterable[Problem]) -> list[str]:
+    """Return what was done to a table and what stood in the way, a line each."""
+    return [
+        *(as_line(f"{each.column}: {each.what}{_lost(each.lost)}") for each in adjustments),
+        *(as_line(f"{each.column}: expected {each.expected}, found {each.found}. {each.fix}") for each in problems),
+    ]
 
 
 def _lost(lost: str) -> str:
@@ -220,25 +228,6 @@ def _declared(signature: Signature) -> list[tuple[str, object, str, str]]:
         for param in signature.params or ()
     )
     return rows
-
-
-def _counter_examples(comparison: Comparison, old: SignatureReading, new: SignatureReading) -> dict[str, Any]:
-    """Return what a caller may send to the one model and not to the other, where a verdict is breaking."""
-    ways = {Direction.BACKWARD: [(old, new)], Direction.FORWARD: [(new, old)], Direction.FULL: [(old, new), (new, old)]}
-    examples: dict[str, Any] = {"counter_example": None, "json_counter_example": None}
-    for sender, taker in ways[comparison.direction]:
-        if sender.signature is None or taker.signature is None:
-            continue
-        if comparison.verdict is Verdict.BREAKING and examples["counter_example"] is None:
-            from services.signatures.counter_examples import find_counter_example
-
-            found = find_counter_example(sender.signature, taker.signature)
-            examples["counter_example"] = found.to_json() if found else None
-        if comparison.json_verdict is Verdict.BREAKING and examples["json_counter_example"] is None:
-            from services.signatures.json_counter_examples import find_json_counter_example
-
-            examples["json_counter_example"] = find_json_counter_example(sender.signature, taker.signature)
-    return examples
 
 
 def _shortened(example: dict[str, Any]) -> str:

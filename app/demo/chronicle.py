@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from app.demo.workshop import Progress
 from services.changes import Change, ChangeState
@@ -62,7 +62,7 @@ class Chronicle:
             if name not in known:
                 identity.accounts.add(local if name == "ada" else self.person("ada"), name, [role])
 
-    def ask(self, who: str, reference: str, stage: Stage, *, reason: str, **context: str) -> Change:
+    def ask(self, who: str, reference: str, stage: Stage, *, reason: str, **context: Any) -> Change:
         """Ask for a promotion, or return the one that was asked for before."""
         asked = parse_reference(reference)
         for change in self._changes.list_changes(kinds=["promotion"], model=asked.name, limit=100):

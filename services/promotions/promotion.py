@@ -12,10 +12,11 @@ from typing import Any, Protocol
 
 from services.audit import AuditLog
 from services.changes import Change, Execution, Proof
-from services.clock import to_text
+from services.clock import Clock, to_text, utc_now
 from services.gates import GateReport, Gates
 from services.gates.evaluate import tier_of
 from services.identity.actors import Actor, Permission
+from services.promotions.breaking import PLAN, Migration, judge_migration
 from services.promotions.moves import StageMover
 from services.registry.port import Registry
 from services.registry.stages import alias_of, check_move
@@ -39,7 +40,8 @@ class StageFollower(Protocol):
 class Promotion:
     """The kind of change that moves a stage.
 
-    Payload: model, version, to (a `Stage`), and the decision context: risks, improvements, context, plan.
+    Payload: model, version, to (a `Stage`), the decision context (risks, improvements, context, plan), and the plan for
+    the migration of callers that the version breaks, if it breaks any.
     """
 
     name = "promotion"
@@ -53,12 +55,15 @@ class Promotion:
         mover: StageMover,
         audit: AuditLog,
         followers: Sequence[StageFollower],
+        *,
+        clock: Clock = utc_now,
     ) -> None:
         self._registry = registry
         self._gates = gates
         self._mover = mover
         self._audit = audit
         self._followers = followers
+        self._clock = clock
 
     def subject(self, payload: Mapping[str, Any]) -> str:
         """Return `NAME/VERSION`."""
@@ -95,11 +100,13 @@ class Promotion:
         check_move(version, stage)
         report = self._gates.run(version, stage, actor=actor)
         rule = self._gates.approval_rule(version.name, stage, tier=tier_of(model, version))
+        bound = self._bind(version, stage)
+        migration = self._judge_migration(version, stage, bound, payload)
         return Proof(
-            bound=self._bind(version, stage),
-            findings=report.to_json(),
+            bound=bound,
+            findings={**report.to_json(), **({"migration": migration.to_json()} if migration.breaking else {})},
             required_approvals=rule.approvals,
-            blocker=_blocker(report) or self._find_obstacle(version, stage),
+            blocker=_blocker(report, migration) or self._find_obstacle(version, stage),
             barred=self._barred(version, rule.policy_author),
             policy_revision=report.policy_revision,
             expires_after=timedelta(hours=rule.expires_after_hours),
@@ -164,6 +171,14 @@ class Promotion:
         obstacles = (follower.find_obstacle(version.name, version.version) for follower in self._followers)
         return next(filter(None, obstacles), "")
 
+    def _judge_migration(
+        self, version: ModelVersion, stage: Stage, bound: Mapping[str, Any], payload: Mapping[str, Any]
+    ) -> Migration:
+        if stage is not Stage.PRODUCTION:
+            return Migration()
+        today = self._clock().date()
+        return judge_migration(self._registry, version, bound["alias_points_at"], payload.get(PLAN), today)
+
     def _barred(self, version: ModelVersion, policy_author: str) -> Mapping[str, str]:
         barred = {policy_author: "edited the gate policy in force", version.author: "made this version"}
         return {name: why for name, why in barred.items() if name}
@@ -192,11 +207,14 @@ class Promotion:
         )
 
 
-def _blocker(report: GateReport) -> str:
-    if report.is_passed:
-        return ""
-    held = ", ".join(result.gate for result in report.obstacles)
-    return f"The gates {report.outcome}: {held}." if held else f"The gates {report.outcome}."
+def _blocker(report: GateReport, migration: Migration) -> str:
+    told = []
+    if not report.is_passed:
+        held = ", ".join(result.gate for result in report.obstacles)
+        told.append(f"The gates {report.outcome}: {held}." if held else f"The gates {report.outcome}.")
+    if migration.problems:
+        told.append(f"A breaking change needs a migration plan. {' '.join(migration.problems)}")
+    return " ".join(told)
 
 
 def _told(version: int | None) -> str:

@@ -7,10 +7,12 @@ from typing import Any
 from services.changes import Change, Changes
 from services.errors import InvalidInput
 from services.identity.actors import Actor
+from services.promotions.breaking import PLAN
 from services.promotions.promotion import Promotion
 from services.registry.port import RegistryReader
 from services.registry.references import Reference, resolve_reference
 from services.registry.values import Stage
+from services.signatures.migration import MigrationPlan
 
 _STAGES = {stage.value.lower(): stage for stage in Stage}
 
@@ -33,8 +35,12 @@ class Promotions:
         improvements: str = "",
         context: str = "",
         plan: str = "",
+        migration_plan: MigrationPlan | None = None,
     ) -> Change:
         """Ask for a version to be moved to a stage; its gates run at once.
+
+        Args:
+            migration_plan: needed where the version breaks callers of the one in production.
 
         Raises:
             Forbidden: the actor may not ask.
@@ -44,7 +50,7 @@ class Promotions:
             Unreachable: the registry does not answer.
         """
         version = resolve_reference(self._registry, reference)
-        payload = {
+        payload: dict[str, Any] = {
             "model": version.name,
             "version": version.version,
             "to": stage.value,
@@ -53,6 +59,8 @@ class Promotions:
             "context": context,
             "plan": plan,
         }
+        if migration_plan is not None:
+            payload[PLAN] = migration_plan.to_json()
         return self._changes.request(Promotion.name, payload, actor=actor, reason=reason)
 
 
