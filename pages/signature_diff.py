@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import json
-import tempfile
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
 from app import ui
 from app.ui.session import get_gatehouse
+from pages.parts import migration_plan, try_file
 from pages.parts.signatures import read_indexed, show_comparison, tone_of
-from services.errors import InvalidInput
-from services.signatures.check import check
-from services.signatures.conform import text_columns
-from services.signatures.data_files import load_data_file
 from services.signatures.explain import find_explanation
 from services.signatures.matrix import compare_all
+from services.signatures.migration import list_plan_problems
 from services.signatures.verdicts import Direction
 
 gatehouse = get_gatehouse()
-_MATRIX_VERSIONS = 30
+_MATRIX_VERSIONS = 50
 _DIRECTIONS = {
     Direction.BACKWARD: "Backward: the new one takes today's requests",
     Direction.FORWARD: "Forward: rolling back is safe",
@@ -34,6 +32,16 @@ def choose(label: str, versions: list[int], default: int, key: str) -> int:
     wanted = int(asked) if asked.isdecimal() and int(asked) in versions else default
     chosen = st.selectbox(label, versions, index=versions.index(wanted), format_func=ui.version_label, width=140)
     st.query_params[key] = str(chosen)
+    return chosen
+
+
+def choose_direction() -> Direction:
+    """Draw the choice of direction, which the address remembers too."""
+    asked = st.query_params.get("direction", "")
+    wanted = Direction(asked) if asked in {*Direction} else Direction.BACKWARD
+    words = list(_DIRECTIONS)
+    chosen = st.selectbox("Direction", words, index=words.index(wanted), format_func=_DIRECTIONS.__getitem__, width=360)
+    st.query_params["direction"] = chosen.value
     return chosen
 
 
@@ -54,40 +62,31 @@ def show_matrix(model: str, versions: list[int], direction: Direction) -> None:
     )
 
 
-def try_file(model: str, version: int) -> None:
-    """Check a file of the user's against a version."""
-    uploaded = st.file_uploader("A data file", type=["csv", "parquet", "json", "jsonl"], label_visibility="collapsed")
-    if uploaded is None:
-        st.markdown(f":gray[Choose a CSV, Parquet or JSON file to see whether v{version} would take it.]")
+def plan(model: str, old: int, new: int) -> None:
+    """Draw up the migration plan of a breaking change."""
+    comparison = migration_plan.find_break(gatehouse, model, old, new)
+    if comparison is None:
+        ui.empty_state("No plan is needed", f"Callers of v{old} can call v{new}.", icon="check")
         return
-    reading = read_indexed(gatehouse, model, version)
-    if reading.signature is None:
-        st.warning(ui.md(reading.reason), icon=":material/help:")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / f"data{Path(uploaded.name).suffix.lower()}"
-        path.write_bytes(uploaded.getvalue())
-        data = load_data_file(path, text_columns=text_columns(reading.signature))
-    if data.frame is None:
-        raise InvalidInput("This is a request, not a table.", next_step="Check it with `gatehouse signature check`.")
-    result = check(reading.signature, data.frame)
-    if result.ok:
-        st.success(f"v{version} takes this data: {len(data.frame):,} rows.", icon=":material/check:")
-    else:
-        st.error(f"v{version} refuses this data.", icon=":material/close:")
-    if result.problems:
-        ui.data_table(
-            [problem.to_json() for problem in result.problems],
-            [
-                ui.Column(name="column", label="Column", width="medium"),
-                ui.Column(name="kind", label="Problem"),
-                ui.Column(name="expected", label="Expected"),
-                ui.Column(name="found", label="Found"),
-                ui.Column(name="fix", label="What to do", width="large"),
-            ],
-            key="problems",
-            alt="What is to know about the file",
-        )
+    drawn = migration_plan.draw_up(gatehouse, comparison, model, old, new)
+    migration_plan.show_steps(drawn.to_json(), key="plan_steps")
+    for problem in list_plan_problems(drawn, today=gatehouse.clock().date()):
+        st.markdown(f":gray[{ui.md(problem)}]")
+    download(drawn.to_json(), f"migration-{model}-{old}-{new}.json", "Download the plan", key="download_plan")
+    st.markdown(":gray[A promotion to production asks for the same; from a pipeline, give it this file.]")
+
+
+def download(document: Mapping[str, Any], name: str, label: str, *, key: str) -> None:
+    """Draw a button that hands over a document."""
+    st.download_button(
+        label,
+        data=json.dumps(document, ensure_ascii=False, indent=2),
+        file_name=name,
+        mime="application/json",
+        on_click="ignore",
+        icon=":material/download:",
+        key=key,
+    )
 
 
 def explain() -> None:
@@ -119,27 +118,25 @@ with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         champion = entry.aliases.get("production")
         old = choose("From", versions, champion if champion in versions else versions[min(1, len(versions) - 1)], "old")
         new = choose("To", versions, versions[0], "new")
-    direction = st.selectbox("Direction", list(_DIRECTIONS), format_func=_DIRECTIONS.__getitem__, width=360)
+    direction = choose_direction()
 if not versions:
     ui.empty_state("This model has no versions", "Register one to compare it.")
     st.stop()
 
 comparison = show_comparison(gatehouse, model, old, new, direction)
-st.download_button(
-    "Download as JSON",
-    data=json.dumps(comparison.to_json(), ensure_ascii=False, indent=2),
-    file_name=f"{model}-{old}-{new}.json",
-    mime="application/json",
-    on_click="ignore",
-    icon=":material/download:",
+download(comparison.to_json(), f"{model}-{old}-{new}.json", "Download as JSON", key="download")
+matrix, own_file, migration, message = st.tabs(
+    ["All versions", "Try my file", "Migration plan", "Explain an error"], on_change="rerun", key="tab"
 )
-matrix, own_file, message = st.tabs(["All versions", "Try my file", "Explain an error"], on_change="rerun", key="tab")
 if matrix.open:
     with matrix, ui.guarded():
         show_matrix(model, versions, direction)
 if own_file.open:
     with own_file, ui.guarded():
-        try_file(model, new)
+        try_file.show(gatehouse, model, versions, new)
+if migration.open:
+    with migration, ui.guarded():
+        plan(model, old, new)
 if message.open:
     with message, ui.guarded():
         explain()

@@ -6,11 +6,13 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from pages.parts import migration_plan
 from services.errors import GatehouseError
 from services.identity import Actor
 from services.registry.entries import ModelEntry
 from services.registry.references import parse_reference
 from services.registry.values import Stage
+from services.signatures.migration import MigrationPlan
 
 _STAGES = (Stage.PRODUCTION, Stage.STAGING)
 _CONTEXT = {
@@ -45,16 +47,41 @@ def _ask(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
             name: st.text_area(label, key=f"request_{name}", placeholder=placeholder, height=68)
             for name, (label, placeholder) in _CONTEXT.items()
         }
+    plan = _plan(gatehouse, model, version) if stage is Stage.PRODUCTION else None
     st.markdown(":gray[:small[The gates run at once, on the version as it is in the registry now.]]")
     if not ui.primary_button("Run the gates and request", key="request_send", width="stretch"):
         return
     try:
         with st.spinner("Running the gates…"):
             change = gatehouse.promotions.request(
-                parse_reference(f"{model.name}/{version}"), stage, actor=actor, reason=reason.strip(), **told
+                parse_reference(f"{model.name}/{version}"),
+                stage,
+                actor=actor,
+                reason=reason.strip(),
+                migration_plan=plan,
+                risks=told["risks"],
+                improvements=told["improvements"],
+                context=told["context"],
+                plan=told["plan"],
             )
     except GatehouseError as error:
         ui.show_error(error)
         return
     ui.flash(f"Asked for as change {change.id}.")
     st.switch_page(ui.page_path("promotions"), query_params={"id": str(change.id)})
+
+
+def _plan(gatehouse: Gatehouse, model: ModelEntry, version: int) -> MigrationPlan | None:
+    serving = model.aliases.get("production")
+    comparison = migration_plan.find_break(gatehouse, model.name, serving, version)
+    if serving is None or comparison is None:
+        return None
+    with st.expander("Migration of callers", expanded=True):
+        st.warning(
+            f"v{version} breaks callers of v{serving}. Say who does each step; a promotion without an owner for every "
+            "step is blocked.",
+            icon=":material/move_down:",
+        )
+        plan = migration_plan.draw_up(gatehouse, comparison, model.name, serving, version)
+        migration_plan.show_steps(plan.to_json(), key="request_steps")
+    return plan

@@ -126,6 +126,12 @@ def _signature(gatehouse: Gatehouse, change: Change) -> None:
         from pages.parts.signatures import show_comparison
 
         show_comparison(gatehouse, str(change.model), int(champion), int(change.payload["version"]))
+        migration = change.findings.get("migration")
+        if migration and migration["plan"]:
+            from pages.parts.migration_plan import show_steps
+
+            ui.section("Migration of callers")
+            show_steps(migration["plan"], key="migration")
 
 
 def _history(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
