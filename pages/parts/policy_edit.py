@@ -34,7 +34,7 @@ def show(
             policy_form.show(draft, is_by_model=kind.is_by_model, is_writable=is_writable)
     else:
         _editor(kind, draft, findings, is_writable=is_writable, base=base, base_label=base_label)
-        _values(base, draft.text)
+        show_values(base, draft.text)
 
 
 def _beside(draft: Draft, in_force: Revision | None) -> tuple[str | None, str]:
@@ -106,7 +106,8 @@ def _take_theirs(draft: Draft, number: int) -> None:
     st.rerun()
 
 
-def _values(base: str, text: str) -> None:
+def show_values(base: str, text: str) -> None:
+    """Draw the values that differ between two texts."""
     changes = compare_texts(base, text).values
     if not changes:
         st.markdown(":gray[No value differs.]")

@@ -86,7 +86,8 @@ def _open_propose(
                 base=draft.base,
             )
         draft.forget()
-        ui.flash(f"Asked for as change {change.id}: {ui.md(change.blocker or 'somebody else approves it now.')}")
+        if change.blocker:
+            ui.flash(ui.md(change.blocker), icon="block")
 
     values = compare_texts("" if base is None else base.text, draft.text).values
     ui.open_drawer(

@@ -143,7 +143,7 @@ def _cards(simulation: Simulation) -> None:
         [
             ui.Card(
                 label="Decisions that flip",
-                value=ui.figure(flips.rate, unit="%"),
+                value=f"{flips.rate:.2%}",
                 delta=interval(flips),
                 note="95% interval",
                 help="Wilson's interval of the share.",
@@ -166,7 +166,7 @@ def _cards(simulation: Simulation) -> None:
 
 def interval(share: Share) -> str:
     """Return the interval of a share as people write it."""
-    return f"{ui.figure(share.low, unit='%')} to {ui.figure(share.high, unit='%')}"
+    return f"{share.low:.2%} to {share.high:.2%}"
 
 
 def _flow(simulation: Simulation, *, key: str) -> None:

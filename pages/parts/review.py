@@ -9,9 +9,11 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from pages.parts import policy_review
 from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
 from services.audit import EventQuery
 from services.changes import Change, ChangeState, Decision
+from services.documents.activation import Activation
 from services.errors import GatehouseError
 from services.identity import Actor, Permission
 from services.promotions import Promotion
@@ -34,12 +36,18 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
         st.warning(ui.md(change.blocker), icon=":material/block:")
     gate_cards(gates)
     left, right = st.columns([0.68, 0.32], gap="medium")
+    is_document = change.kind == Activation.name
     with left:
-        ui.section("Gates")
-        gate_table(gates, key="gates")
+        if is_document:
+            policy_review.show_text(gatehouse, change)
+        else:
+            ui.section("Gates")
+            gate_table(gates, key="gates")
     with right:
         ui.section("Approvals")
         _approvals(change, now)
+    if is_document:
+        policy_review.show_what_if(change)
     context, signature, history = st.tabs(
         ["Decision context", "Signature diff", "History"], on_change="rerun", key="tab"
     )
@@ -106,15 +114,21 @@ def _context(change: Change) -> None:
     pairs = [(words, ui.md(change.payload[name])) for name, words in _CONTEXT.items() if change.payload.get(name)]
     if pairs:
         ui.key_values(pairs, alt="Decision context")
-    else:
+    elif change.kind == Promotion.name:
         ui.empty_state(
             "No decision context was given", "Risks, improvement, context and plan can be given when asking."
         )
     ui.key_values(
-        [(name.replace("_", " "), ui.md(value)) for name, value in change.bound.items()],
+        [(name.replace("_", " "), ui.md(_short(value))) for name, value in change.bound.items()],
         alt="What approvals are bound to",
     )
     st.markdown(f":gray[Evidence digest] `{change.evidence_digest}`")
+
+
+def _short(value: object) -> str:
+    # A digest has no place to break at: in full it would scroll sideways.
+    text = str(value)
+    return f"{text[:19]}…" if text.startswith("sha256:") else text
 
 
 def _signature(gatehouse: Gatehouse, change: Change) -> None:

@@ -97,7 +97,7 @@ class _Comparison:
             invalid_rows=sum(count for before, _, count in flow_rows if before is None),
             flips=wilson_share(flips, rows),
             flow=_flow(counted),
-            volume=_volume(counted),
+            volume=_volume(counted, tuple(dict.fromkeys((*self._draft.actions, *self._in_force.actions)))),
             slices=slices,
             guardrail_hits=hits,
             notes=notes,
@@ -237,11 +237,17 @@ class _Comparison:
         return int(self._connection.execute(query).fetchone()[0])
 
     def _notes(self) -> Iterator[str]:
-        for name, policy in (("in force", self._in_force), ("of the draft", self._draft)):
-            for rule in policy.rules:
-                absent = [column for column in rule.places if column not in self._names]
-                if absent:
-                    yield f"The rule {rule.name} {name} was not applied: the traffic has no column {absent[0]}."
+        missing = [
+            {
+                rule.name: absent[0]
+                for rule in policy.rules
+                if (absent := [column for column in rule.places if column not in self._names])
+            }
+            for policy in (self._in_force, self._draft)
+        ]
+        for name, column in (missing[0] | missing[1]).items():
+            of = " in force" if name not in missing[1] else " of the draft" if name not in missing[0] else ""
+            yield f"The rule {name}{of} was not applied: the traffic has no column {column}."
 
 
 def _flow(rows: Sequence[tuple[Any, Any, int]]) -> dict[str, dict[str, int]]:
@@ -251,12 +257,13 @@ def _flow(rows: Sequence[tuple[Any, Any, int]]) -> dict[str, dict[str, int]]:
     return flow
 
 
-def _volume(rows: Sequence[tuple[Any, Any, int]]) -> dict[str, BeforeAfter]:
-    actions = sorted({action for before, after, _ in rows for action in (before, after)})
+def _volume(rows: Sequence[tuple[Any, Any, int]], order: Sequence[str]) -> dict[str, BeforeAfter]:
+    taken = {action for before, after, _ in rows for action in (before, after)}
     return {
         action: BeforeAfter(
             in_force=sum(count for before, _, count in rows if before == action),
             draft=sum(count for _, after, count in rows if after == action),
         )
-        for action in actions
+        for action in order
+        if action in taken
     }

@@ -199,6 +199,11 @@ class WhatIfs:
         return log
 
 
+def read_simulation(finding: Mapping[str, Any]) -> Simulation:
+    """Return the simulation that a change keeps among its findings."""
+    return _SIMULATION.validate_python(finding)
+
+
 def _subject(model: str, text: str) -> str:
     return f"draft/{DECISION_POLICY.name}/{model}/{digest_text(text)}"
 

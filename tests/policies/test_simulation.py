@@ -98,8 +98,7 @@ def test_a_paired_log_is_read_by_its_own_columns(tmp_path: Path) -> None:
     }
     assert plain(simulation) == doubled
     assert [note for note in simulation.notes if "new_merchant" in note] == [
-        "The rule new_merchant in force was not applied: the traffic has no column merchant_age_days.",
-        "The rule new_merchant of the draft was not applied: the traffic has no column merchant_age_days.",
+        "The rule new_merchant was not applied: the traffic has no column merchant_age_days.",
     ]
     assert {each.slice for each in simulation.slices} == {"amount", "channel", "country"}
 
@@ -161,3 +160,23 @@ def test_the_interval_is_wilsons(count: int, more: int) -> None:
     low, high = proportion_confint(count, total, method="wilson")
     assert share.low == pytest.approx(low, abs=1e-12)
     assert share.high == pytest.approx(high, abs=1e-12)
+
+
+def test_a_slice_that_holds_ranges_is_no_number_to_compare_with(tmp_path: Path) -> None:
+    frame = traffic().drop(columns=["amount", "merchant_age_days"])
+    for name, values, is_read in (("ranges", "100 to 400", False), ("numbers", "20000", True)):
+        folder = tmp_path / name
+        folder.mkdir()
+        frame.assign(slice_amount=values).to_parquet(folder / "part-0.parquet")
+        simulation = simulate(cards(), draft(), folder)
+        assert ("high_value_transaction" not in str(simulation.notes)) is is_read
+        assert ("allow" in simulation.volume) is not is_read
+
+
+def test_actions_come_in_the_order_of_the_policy() -> None:
+    assert list(simulate(cards(), draft(), traffic()).volume) == [
+        "block",
+        "manual_review",
+        "allow",
+        "extra_verification",
+    ]

@@ -80,6 +80,8 @@ const theme = EditorView.theme({
     color: "var(--st-gray-text-color)",
     background: "var(--st-secondary-background-color)",
     fontFamily: "var(--st-font)",
+    // CodeMirror's own mark is in no font that we ship.
+    "&:before, &:after": { content: '"⋯"' },
   },
 })
 
