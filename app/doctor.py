@@ -65,7 +65,7 @@ def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "********"
     if isinstance(value, tuple):
-        return ", ".join(map(str, value))
+        return ", ".join(map(_shown, value))
     parts = urlsplit(text := str(value))
     return text.replace(f":{parts.password}@", ":********@") if parts.password else text
 

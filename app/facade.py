@@ -37,6 +37,7 @@ from services.jobs.confinement import Limits
 from services.jobs.jobs import Jobs
 from services.jobs.outbox import Outbox, Webhook
 from services.jobs.queue import Queue, open_queue
+from services.lineage.announcing import Announcements
 from services.lineage.deprecation import Deprecations
 from services.lineage.migration import Migration, Migrations
 from services.lineage.registering import Registrations
@@ -243,6 +244,7 @@ class Gatehouse:
             self.registry,
             self.store,
             signature_state=lambda mlmodel: read_signature(mlmodel).state.value,
+            announce=Announcements(self.registry, self.outbox) if self.settings.webhook_url else None,
             records=open_direct_registry(database) if database else None,
             clock=self.clock,
         )
@@ -263,12 +265,12 @@ class Gatehouse:
     def outbox(self) -> Outbox:
         """Notifications on their way to webhooks."""
         secret = self.settings.webhook_secret
-        webhook = Webhook(url=self.settings.webhook_url, secret=None if secret is None else secret.get_secret_value())
+        signed_with = None if secret is None else secret.get_secret_value()
         return Outbox(
             self.store,
             self.audit,
             self.identity,
-            [webhook] if webhook.url else [],
+            [Webhook(url=url.get_secret_value(), secret=signed_with) for url in self.settings.webhook_url],
             hosts=self.settings.webhook_hosts,
             clock=self.clock,
         )

@@ -70,7 +70,7 @@ class Settings(BaseModel):
     oidc_groups_claim: str = Field(default="groups", description="the claim that lists the groups")
     legacy_stages: bool = Field(default=True, description="also move MLflow's legacy stage")
     sync_seconds: float = Field(default=15, gt=0)
-    webhook_url: str = ""
+    webhook_url: tuple[SecretStr, ...] = Field(default=(), description="where notifications go; Slack's holds a secret")
     webhook_secret: SecretStr | None = None
     webhook_hosts: tuple[str, ...] = Field(default=(), description="hosts that webhooks may be sent to, besides public")
     sources: Mapping[str, str] = Field(default_factory=dict)
@@ -108,6 +108,8 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
         served = _read_served(home / _SERVED)
         values = {**served, **values}
         sources = {**dict.fromkeys(served, "gatehouse up"), **sources}
+    if isinstance(values.get("webhook_url"), str):
+        values["webhook_url"] = tuple(values["webhook_url"].split())
     if isinstance(values.get("webhook_hosts"), str):
         values["webhook_hosts"] = tuple(host.strip() for host in values["webhook_hosts"].split(",") if host.strip())
     values.setdefault("store_url", f"sqlite:///{home / 'gatehouse.db'}")

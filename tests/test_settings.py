@@ -49,6 +49,15 @@ def test_groups_of_a_provider_stand_for_roles(tmp_path: Path) -> None:
     assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).oidc_roles == expected
 
 
+def test_there_may_be_several_webhooks_and_none_is_shown(tmp_path: Path) -> None:
+    urls = ["https://hooks.slack.com/services/T0/B0/secret", "https://ops.example/hook"]
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_WEBHOOK_URL": "  ".join(urls)})
+    assert [url.get_secret_value() for url in settings.webhook_url] == urls
+    assert "slack" not in repr(settings)
+    write(tmp_path, f"webhook_url: {urls}")
+    assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).webhook_url == settings.webhook_url
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [("port: [1", "not valid YAML"), ("- port", "not a mapping"), ("colour: red", "colour"), ("port: no", "PORT")],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from services.clock import Clock, to_micros
 from services.registry.index_rows import model_row, new_model_row, priority_of, undetailed, version_record
@@ -15,6 +15,8 @@ from services.store import Store, UnitOfWork
 from services.store import registry_index as rows
 
 MODELS_AT_ONCE = 500
+
+Key = tuple[str, int]
 
 
 @dataclass(kw_only=True)
@@ -61,10 +63,23 @@ class _Plan:
         tally.versions_written += len(self.inserts) + len(self.updates) + len(self.resets)
 
 
+class Announce(Protocol):
+    """Tells others of versions that are new to the index."""
+
+    def describe(self, version: ModelVersion) -> Mapping[str, Any]:
+        """Read what is told of a version; called outside of a transaction."""
+
+    def put(self, unit: UnitOfWork, version: ModelVersion, told: Mapping[str, Any]) -> None:
+        """Write the message in the transaction that brings the version into the index."""
+
+
 class IndexWriter:
     """Writes to one index. `look_alikes` names for each model one that it is easily taken for."""
 
-    def __init__(self, store: Store, *, clock: Clock, choose_metric: ChooseMetric) -> None:
+    def __init__(
+        self, store: Store, *, clock: Clock, choose_metric: ChooseMetric, announce: Announce | None = None
+    ) -> None:
+        self._announce = announce
         self.look_alikes: Mapping[str, str] = {}
         self._store = store
         self._clock = clock
@@ -74,6 +89,7 @@ class IndexWriter:
         self, models: Mapping[str, RegisteredModel], versions: Mapping[str, Sequence[ModelVersion]], tally: Tally
     ) -> None:
         """Make each of the models that `versions` names have exactly these versions."""
+        told = self._describe_new(versions)
         with self._store.write() as unit:
             rows.lock_index(unit)
             chosen = {name: models[name] for name in versions}
@@ -86,10 +102,35 @@ class IndexWriter:
                     plan.add(version, held.pop((name, version.version), None), aliases.get(version.version, ()))
             plan.touched.update(name for name, _ in held)
             plan.write(unit, tally)
+            self._tell(unit, plan, versions, told)
             rows.move_to_gone(unit, held, gone_us=to_micros(self._clock()))
             tally.gone.extend(held)
             self._finish(unit, [chosen[name] for name in plan.touched])
             unit.commit()
+
+    def _describe_new(self, versions: Mapping[str, Sequence[ModelVersion]]) -> Mapping[Key, Mapping[str, Any]]:
+        """Return what is told of each version that is new; of none at the first sync, which finds what was there."""
+        if self._announce is None:
+            return {}
+        with self._store.read() as unit:
+            sync = rows.find_sync_row(unit)
+            if sync is None or sync.success_us is None:
+                return {}
+            held = {(row.model, row.version) for row in rows.list_version_records(unit, list(versions))}
+        new = (version for listed in versions.values() for version in listed)
+        return {key: self._announce.describe(version) for version in new if (key := _key(version)) not in held}
+
+    def _tell(
+        self,
+        unit: UnitOfWork,
+        plan: _Plan,
+        versions: Mapping[str, Sequence[ModelVersion]],
+        told: Mapping[Key, Mapping[str, Any]],
+    ) -> None:
+        inserted = {(row["model"], row["version"]) for row in plan.inserts}
+        for version in (version for listed in versions.values() for version in listed):
+            if self._announce is not None and (key := _key(version)) in inserted and key in told:
+                self._announce.put(unit, version, told[key])
 
     def put_records(self, models: Iterable[RegisteredModel], tally: Tally) -> None:
         """Take over what is new of models whose versions are as they were: aliases, tags, descriptions."""
@@ -180,3 +221,7 @@ def _by_version(model: RegisteredModel) -> Mapping[int, Sequence[str]]:
 
 def _pieces(items: Sequence[Any]) -> Iterable[Sequence[Any]]:
     return (items[start : start + MODELS_AT_ONCE] for start in range(0, len(items), MODELS_AT_ONCE))
+
+
+def _key(version: ModelVersion) -> Key:
+    return version.name, version.version

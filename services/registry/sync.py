@@ -20,7 +20,7 @@ from typing import Any
 from services.clock import Clock, from_micros, to_micros, utc_now
 from services.errors import GatehouseError, NotFound
 from services.registry.index_rows import model_row
-from services.registry.index_writer import IndexWriter, Tally
+from services.registry.index_writer import Announce, IndexWriter, Tally
 from services.registry.look_alikes import group_look_alikes
 from services.registry.port import RecordReader, RegistryReader
 from services.registry.summary import ChooseMetric, choose_main_metric
@@ -61,6 +61,7 @@ class Sync:
     Args:
         registry: read live; its files are read for signatures.
         signature_state: what an MLmodel file says of its signature, in one word: `present`, `absent`, …
+        announce: told of versions that were not there at the last sync.
         records: where records are listed from, such as MLflow's own database; by default the registry.
         choose_metric: which of a version's metrics the catalog shows.
         full_every: how long tags of versions may be out of step.
@@ -73,6 +74,7 @@ class Sync:
         *,
         signature_state: Callable[[bytes], str],
         clock: Clock = utc_now,
+        announce: Announce | None = None,
         records: RecordReader | None = None,
         choose_metric: ChooseMetric = choose_main_metric,
         full_every: timedelta | None = None,
@@ -81,7 +83,7 @@ class Sync:
         self._store = store
         self._clock = clock
         self._full_every = full_every or (FULL_EVERY_DIRECT if records else FULL_EVERY)
-        self._writer = IndexWriter(store, clock=clock, choose_metric=choose_metric)
+        self._writer = IndexWriter(store, clock=clock, choose_metric=choose_metric, announce=announce)
         self._details = DetailReader(registry, self._records, store, clock=clock, signature_state=signature_state)
         self._data_version: str | None = None
         self._names: frozenset[str] = frozenset()
