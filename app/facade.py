@@ -30,6 +30,7 @@ from services.errors import GatehouseError, InvalidInput, NotFound, Unreachable
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
 from services.gates.evidence import TIER_TAG, Collector
+from services.gates.vocabulary import read_vocabulary
 from services.identity import Actor, GroupMapping, Identity, Role, system_actor
 from services.identity.auditing import Auditing
 from services.identity.keeping import Keeping
@@ -219,7 +220,7 @@ class Gatehouse:
     @cached_property
     def stories(self) -> Stories:
         """Stories of versions."""
-        return Stories(self.registry)
+        return Stories(self.registry, read_vocabulary=lambda: read_vocabulary(self.documents))
 
     @cached_property
     def deprecations(self) -> Deprecations:
@@ -333,12 +334,13 @@ class Gatehouse:
         mover = StageMover(
             self.registry,
             legacy_stages=self.settings.legacy_stages,
+            clock=self.clock,
             sign=lambda: self.audit.checkpoints.write().note,
         )
         followers: list[StageFollower] = [PinsFollowPromotions(self.pins), self.ramp_writer]
         kinds: list[ChangeKind] = [
             Promotion(self.registry, self.gates, mover, self.audit, followers, clock=self.clock),
-            Adoption(self.drifts, followers),
+            Adoption(self.registry, self.drifts, mover, followers),
             Rollback(self.registry, self.pins, mover, self.audit, self.store, self.standbys, self.ramp_writer),
             Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),
             Migration(self.registry, self.audit, [PinsFollowMigrations(self.pins)]),
@@ -451,6 +453,7 @@ class Gatehouse:
         return standard_collectors(
             self.registry,
             self.checklists,
+            self.stories,
             prometheus_url=self.settings.prometheus_url,
             shadow=ShadowCollector(self.shadow_logs, home=self.home, engine=self.settings.shadow_engine),
             evidence=evidence,

@@ -9,11 +9,13 @@ from app.facade import Gatehouse
 from app.up import HEARTBEAT_SECONDS
 from services.identity.actors import Actor, system_actor
 from services.jobs.worker import Worker
+from services.lineage.sunset import DEPRECATED
 
 ARTIFACT_SECONDS = 300.0
 CHECKPOINT_SECONDS = 60.0
 STANDBY_SECONDS = 300.0
 WITNESS_SECONDS = 600.0
+SUNSET_SECONDS = 600.0
 
 
 def run(gatehouse: Gatehouse, stop: Event) -> None:
@@ -27,6 +29,7 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
     worker.every(ARTIFACT_SECONDS, "artifacts:watch", lambda: gatehouse.artifact_watch.check(actor=actor))
     worker.every(5, "changes:recover", gatehouse.changes.recover)
     worker.every(60, "changes:expire", lambda: gatehouse.changes.expire_due(actor=actor))
+    worker.every(SUNSET_SECONDS, "sunsets:remind", lambda: _remind(gatehouse, actor))
     worker.every(2, "outbox:deliver", gatehouse.outbox.deliver_due)
     worker.every(30, "pins:file", lambda: gatehouse.deployments.keep_file(actor=actor))
     worker.every(5, "ramps:tick", lambda: gatehouse.ramp_ticks.tick(actor=actor))
@@ -46,3 +49,8 @@ def _keep_standbys(gatehouse: Gatehouse, actor: Actor) -> None:
     wanted = [(model, version) for model, pins in gatehouse.pins.list_pins().items() for version in pins.versions]
     wanted += [(ramp.model, ramp.candidate) for ramp in gatehouse.ramps.list_ramps(is_open=True, limit=1000)]
     gatehouse.standbys.keep(list(dict.fromkeys(wanted)), actor=actor)
+
+
+def _remind(gatehouse: Gatehouse, actor: Actor) -> None:
+    deprecated = gatehouse.index.list_tagged_versions(DEPRECATED)
+    gatehouse.deprecations.remind([entry.as_record() for entry in deprecated], actor=actor)

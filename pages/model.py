@@ -6,7 +6,15 @@ import streamlit as st
 
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
-from pages.parts import model_lineage, model_metrics, model_problems, model_record, model_versions, promotion_request
+from pages.parts import (
+    model_lineage,
+    model_metrics,
+    model_problems,
+    model_record,
+    model_story,
+    model_versions,
+    promotion_request,
+)
 from services.identity import Permission
 from services.registry.entries import Health, ModelEntry
 from services.registry.values import Stage
@@ -76,8 +84,8 @@ def show_cards(model: ModelEntry) -> None:
 
 def show_tabs(model: ModelEntry) -> None:
     """Draw the tab that is open, and none of the others."""
-    versions, metrics, lineage, deployments, changes, problems = st.tabs(
-        ["Versions", "Metrics", "Lineage", "Deployments", "Changes", "To fix"],
+    versions, metrics, story, lineage, deployments, changes, problems = st.tabs(
+        ["Versions", "Metrics", "Story", "Lineage", "Deployments", "Changes", "To fix"],
         on_change="rerun",
         key="tab",
         bind="query-params",
@@ -88,6 +96,9 @@ def show_tabs(model: ModelEntry) -> None:
     with metrics:
         if metrics.open:
             model_metrics.show(gatehouse, model)
+    with story:
+        if story.open:
+            model_story.show(gatehouse, model)
     with lineage:
         if lineage.open:
             model_lineage.show(gatehouse, model)

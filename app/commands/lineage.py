@@ -12,19 +12,17 @@ import click
 from app.commands.gates import read_bytes
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
 from app.facade import Gatehouse
+from app.stories import list_marks, tell_story
 from services.errors import InvalidInput
 from services.identity.actors import Permission
-from services.lineage.graph import Graph
+from services.lineage.data_use import list_data_uses
+from services.lineage.graph import Graph, NodeKind
 from services.lineage.graph_exports import list_openlineage_events, write_dot
-from services.lineage.marks import pin_marks, promotion_marks
-from services.lineage.records import LineageRecords, Mark, build_graph, read_records, version_id
+from services.lineage.records import LineageRecords, build_graph, read_data_set, read_records, version_id
 from services.lineage.story_exports import write_html, write_markdown
 from services.registry.references import parse_reference, resolve_reference
-from services.registry.stages import alias_of
-from services.registry.values import ModelVersion, Stage
 
 _SUNSET_DAYS = 90
-_OLDEST_PROMOTIONS = 200
 _WRITERS = {".html": write_html, ".md": write_markdown}
 
 _file = click.Path(dir_okay=False, path_type=Path)
@@ -42,8 +40,9 @@ def lineage_command(ref: str, direction: str, node: str | None, form: str, *, as
     """Show where REF came from and what came of it."""
     gatehouse = _reading(ref)
     version = resolve_reference(gatehouse.registry, parse_reference(ref))
-    records = read_records(gatehouse.registry, [version.name])
-    whole = build_graph(records, _marks(gatehouse, version.name))
+    names = [version.name, *_other_models(gatehouse, version.name, node or "")]
+    records = read_records(gatehouse.registry, names)
+    whole = build_graph(records, [mark for name in names for mark in list_marks(gatehouse, name)])
     start = [node or version_id(version.name, version.version)]
     if whole.find(start[0]) is None:
         raise InvalidInput(f"{start[0]!r} is no node of this graph.", next_step="`--json` lists the ids of all nodes.")
@@ -60,7 +59,7 @@ def story_command(ref: str, out: Path | None, *, as_json: bool) -> int:
     """Tell what is known of REF, and what is missing."""
     gatehouse = _reading(ref)
     version = resolve_reference(gatehouse.registry, parse_reference(ref))
-    story = gatehouse.stories.tell(version, champion=_find_champion(gatehouse, version))
+    story = tell_story(gatehouse, version)
     if out is not None:
         writer = _WRITERS.get(out.suffix.lower())
         if writer is None:
@@ -166,11 +165,12 @@ def _reading(subject: str) -> Gatehouse:
     return gatehouse
 
 
-def _marks(gatehouse: Gatehouse, model: str) -> list[Mark]:
-    pinned = gatehouse.pins.find(model)
-    pins = {} if pinned is None else {name: getattr(pinned, name) for name in ("current", "previous", "fallback")}
-    changes = gatehouse.changes.list_changes(kinds=["promotion"], model=model, limit=_OLDEST_PROMOTIONS)
-    return [*pin_marks(model, pins), *promotion_marks(changes)]
+def _other_models(gatehouse: Gatehouse, model: str, node: str) -> Sequence[str]:
+    """Return which other models rest on the data set that a walk begins at."""
+    if not node.startswith(f"{NodeKind.DATASET}:"):
+        return ()
+    uses = list_data_uses(gatehouse.registry, gatehouse.index, *read_data_set(node))
+    return sorted({use.version.name for use in uses} - {model})
 
 
 def _drawn(graph: Graph, records: LineageRecords, form: str, namespace: str) -> Sequence[str]:
@@ -181,12 +181,6 @@ def _drawn(graph: Graph, records: LineageRecords, form: str, namespace: str) -> 
         return [json.dumps(event, ensure_ascii=False) for event in events]
     labels = {node.id: f"{node.label}{' (gone)' if node.is_gone else ''}" for node in graph.nodes}
     return table(("FROM", "", "TO"), [(labels[edge.source], edge.kind, labels[edge.target]) for edge in graph.edges])
-
-
-def _find_champion(gatehouse: Gatehouse, version: ModelVersion) -> ModelVersion | None:
-    alias = alias_of(Stage.PRODUCTION)
-    number = None if alias is None else gatehouse.registry.find_alias(version.name, alias)
-    return None if number in (None, version.version) else gatehouse.registry.get_version(version.name, number)
 
 
 def _day(text: str | None) -> date:

@@ -18,8 +18,9 @@ from app.ui.tables import Column, data_table
 from app.ui.theme import Palette, palette
 from services.untrusted.escape import as_line
 
-_ROW_PX = 64
-_LAYER_PX = 52
+_ROW_PX = 56
+_LAYER_PX = 176
+_MARGIN_PX = 88
 _TALLEST_PX = 640
 # Its own size, so that corners and border are not stretched.
 _BOX = "path://M8 0h140a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-140a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"
@@ -51,12 +52,13 @@ def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt
     known = {node.id for node in nodes}
     drawn = [edge for edge in edges if edge.source in known and edge.target in known]
     places = place([node.id for node in nodes], [(edge.source, edge.target) for edge in drawn])
-    layers = max((layer for layer, _ in places.values()), default=0) + 1
-    rows = max((row for _, row in places.values()), default=0) + 1
-    height = max(_ROW_PX * round(rows), _LAYER_PX * layers) + 24
+    last_layer = max((layer for layer, _ in places.values()), default=0)
+    last_row = max((row for _, row in places.values()), default=0)
+    height, width = _ROW_PX * (round(last_row) + 1) + 24, _LAYER_PX * last_layer + 2 * _MARGIN_PX
+    # As wide as it has to be for nothing to overlap; what is wider than the page scrolls.
     with st.container(height=min(height + _BORDER_PX, _TALLEST_PX), border=True):
         state = st.echarts_chart(
-            _option(nodes, drawn, places, palette()), key=key, height=height, on_select="rerun", alt=alt
+            _option(nodes, drawn, places, palette()), key=key, height=height, width=width, on_select="rerun", alt=alt
         )
     picked = _picked(state, [node.id for node in nodes])
     with st.expander("The same as a table", icon=":material/table_rows:"):
@@ -124,42 +126,27 @@ def _pull(sources: Sequence[str], places: Mapping[str, tuple[int, float]]) -> fl
 def _option(
     nodes: Sequence[Node], edges: Sequence[Edge], places: Mapping[str, tuple[int, float]], colors: Palette
 ) -> dict[str, Any]:
-    """From left to right where there is room, from top to bottom on a telephone."""
+    """Return the graph for ECharts, from left to right."""
     last_layer = max((layer for layer, _ in places.values()), default=0)
     last_row = max((row for _, row in places.values()), default=0.0)
-    wide = [[float(places[node.id][0]), places[node.id][1]] for node in nodes]
-    narrow = [[row, layer] for layer, row in wide]
     return {
-        "baseOption": {
-            "animation": False,
-            "tooltip": {"trigger": "item", "formatter": "{b}"},
-            "grid": {"left": 88, "right": 88, "top": 34, "bottom": 34, "show": False},
-            "xAxis": _axis(last_layer),
-            "yAxis": {**_axis(last_row), "inverse": True},
-            "series": [
-                {
-                    "type": "graph",
-                    "coordinateSystem": "cartesian2d",
-                    "selectedMode": "single",
-                    "symbol": _BOX,
-                    "symbolSize": [156, 42],
-                    "lineStyle": {"color": colors.muted, "width": 1.2, "opacity": 0.6},
-                    "select": {"itemStyle": {"borderColor": colors.accent, "borderWidth": 2}},
-                    "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2}},
-                    "data": [_drawn(node, at, colors) for node, at in zip(nodes, wide, strict=True)],
-                    "links": [{"source": edge.source, "target": edge.target} for edge in edges],
-                }
-            ],
-        },
-        "media": [
+        "animation": False,
+        "tooltip": {"trigger": "item", "formatter": "{b}"},
+        "grid": {"left": _MARGIN_PX, "right": _MARGIN_PX, "top": 34, "bottom": 34, "show": False},
+        "xAxis": _axis(last_layer),
+        "yAxis": {**_axis(last_row), "inverse": True},
+        "series": [
             {
-                "query": {"maxWidth": 620},
-                "option": {
-                    "grid": {"left": 80, "right": 80},
-                    "xAxis": _axis(last_row),
-                    "yAxis": _axis(last_layer),
-                    "series": [{"data": [_drawn(node, at, colors) for node, at in zip(nodes, narrow, strict=True)]}],
-                },
+                "type": "graph",
+                "coordinateSystem": "cartesian2d",
+                "selectedMode": "single",
+                "symbol": _BOX,
+                "symbolSize": [156, 42],
+                "lineStyle": {"color": colors.muted, "width": 1.2, "opacity": 0.6},
+                "select": {"itemStyle": {"borderColor": colors.accent, "borderWidth": 2}},
+                "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2}},
+                "data": [_drawn(node, places[node.id], colors) for node in nodes],
+                "links": [{"source": edge.source, "target": edge.target} for edge in edges],
             }
         ],
     }
@@ -170,13 +157,13 @@ def _axis(last: float) -> dict[str, Any]:
     return {"type": "value", "show": False, "min": 0 if last else -1, "max": last or 1}
 
 
-def _drawn(node: Node, at: Sequence[float], colors: Palette) -> dict[str, Any]:
+def _drawn(node: Node, at: tuple[float, float], colors: Palette) -> dict[str, Any]:
     # ECharts reads braces as templates and tooltips as HTML.
     label = as_line(node.label).translate(_PLAIN)
     return {
         "id": node.id,
         "name": label,
-        "value": list(at),
+        "value": [float(place) for place in at],
         "itemStyle": {
             "color": colors.fills[node.tone] if node.tone else colors.surface,
             "borderColor": colors.tones[node.tone] if node.tone else colors.border,

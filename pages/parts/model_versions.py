@@ -12,6 +12,7 @@ from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.values import Stage
 
 _METRICS_SHOWN = 3
+_CHOICES = 200
 
 
 def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
@@ -43,6 +44,24 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
     )
     pager.draw(shown=len(page.versions), next_after=page.next, noun="version", total=model.version_count)
     _offer_comparison(model, [page.versions[row].version for row in picked.selected])
+
+
+def choose(gatehouse: Gatehouse, model: ModelEntry) -> int | None:
+    """Draw the choice of a version, at first the one in production, which the address keeps; None where none is."""
+    versions = [version.version for version in gatehouse.index.list_versions(model.name, limit=_CHOICES).versions]
+    if not versions:
+        return None
+    serving = model.stage_versions.get(Stage.PRODUCTION)
+    labels = [ui.version_label(version) for version in versions]
+    chosen = st.selectbox(
+        "Version",
+        labels,
+        index=versions.index(serving) if serving in versions else 0,
+        key="version",
+        bind="query-params",
+        width=140,
+    )
+    return versions[labels.index(str(chosen))]
 
 
 def _metrics_shown(model: ModelEntry, versions: Sequence[VersionEntry]) -> Sequence[str]:

@@ -73,8 +73,8 @@ class Rollback:
         """Hold the target against what was in production before and against the registry, and try it.
 
         Raises:
-            Blocked: the version never was in production through an approval, it has been deleted, or it does not load
-                and score.
+            Blocked: the version never was in production through an approval, it has been deleted, it is past its
+                sunset, or it does not load and score.
         """
         model, version = str(payload["model"]), int(payload["to"])
         if not self._pins.was_current(model, version):
@@ -120,7 +120,7 @@ class Rollback:
 
     def _is_there(self, model: str, version: int) -> bool:
         try:
-            self._registry.get_version(model, version)
+            self._mover.check_may_serve(self._registry.get_version(model, version))
         except NotFound as error:
             raise Blocked(
                 f"{model}/{version} has been deleted from the registry.", next_step="Choose another version."

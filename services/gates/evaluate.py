@@ -27,11 +27,10 @@ from services.gates.outcomes import GateResult, Outcome, judge
 from services.gates.policy import GATE_POLICY, GatePolicy
 from services.gates.reports import GateReport, digest_report, report_columns
 from services.gates.sweep import sweep
-from services.gates.vocabulary import to_vocabulary
+from services.gates.vocabulary import read_vocabulary
 from services.gates.waivers import Waiver, Waivers, apply_waivers
 from services.identity import Identity
 from services.identity.actors import Actor, Permission
-from services.lineage.vocabulary import VOCABULARY, Vocabulary
 from services.policies.reading import digest_text
 from services.registry.port import RegistryReader
 from services.registry.stages import alias_of
@@ -140,7 +139,7 @@ class Gates(GateHistory):
         champion = self._find_champion(model) if champion is None else champion
         subject = self._subject(policy, model, version, champion, stage)
         evidence = gather(
-            subject, self._collectors if collectors is None else collectors, vocabulary=self._vocabulary()
+            subject, self._collectors if collectors is None else collectors, vocabulary=read_vocabulary(self._documents)
         )
         results = judge_gates(subject.gates, evidence)
         bound, lost = self._bind(version, champion)
@@ -159,7 +158,7 @@ class Gates(GateHistory):
             self._registry,
             self.get_policy(),
             stage,
-            vocabulary=self._vocabulary(),
+            vocabulary=read_vocabulary(self._documents),
             actor=actor.name,
             at=self._clock(),
         )
@@ -201,10 +200,6 @@ class Gates(GateHistory):
         assert alias is not None
         number = self._registry.find_alias(model.name, alias)
         return None if number is None else self._registry.get_version(model.name, number)
-
-    def _vocabulary(self) -> Vocabulary:
-        revision = self._documents.find_in_force("vocabulary", DEFAULT_NAME)
-        return VOCABULARY if revision is None else to_vocabulary(self._documents.parse(revision).value)
 
     def _bind(
         self, version: ModelVersion, champion: ModelVersion | None

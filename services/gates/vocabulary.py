@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from services.documents.vocabulary import VocabularyText
-from services.lineage.vocabulary import TagRule, Vocabulary
+from services.documents.library import DEFAULT_NAME
+from services.documents.reading import DocumentReader
+from services.documents.vocabulary import VOCABULARY_KIND, VocabularyText
+from services.lineage.vocabulary import VOCABULARY, TagRule, Vocabulary
+
+
+def read_vocabulary(documents: DocumentReader) -> Vocabulary:
+    """Return the vocabulary in force, or the one that is shipped where none is."""
+    revision = documents.find_in_force(VOCABULARY_KIND.name, DEFAULT_NAME)
+    return VOCABULARY if revision is None else to_vocabulary(documents.parse(revision).value)
 
 
 def to_vocabulary(text: VocabularyText) -> Vocabulary:

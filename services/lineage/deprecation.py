@@ -12,13 +12,14 @@ from typing import Any
 
 from services.audit import AuditLog
 from services.clock import Clock
-from services.errors import Blocked, Conflict, InvalidInput
+from services.errors import Conflict, InvalidInput
 from services.identity import Actor, Identity, Permission
 from services.lineage.sunset import (
     DEPRECATED,
     REPLACEMENT,
     SUNSET_ON,
     Sunset,
+    check_may_serve,
     find_sunset,
     prefix_description,
     strip_description,
@@ -100,15 +101,7 @@ class Deprecations:
         Raises:
             Blocked: it has come.
         """
-        sunset = find_sunset(version.name, version.tags)
-        if sunset is None or not sunset.is_over(self._today()):
-            return
-        since = f"since {sunset.on}" if sunset.on else "with no readable date"
-        step = f"Use its replacement, {sunset.replacement}" if sunset.replacement else "Use another version"
-        raise Blocked(
-            f"{version.reference} is deprecated and past its sunset ({since}).",
-            next_step=f"{step}, or withdraw the deprecation with a reason.",
-        )
+        check_may_serve(version, self._today())
 
     def remind(self, versions: Iterable[ModelVersion], *, actor: Actor) -> list[Reminder]:
         """Record an event for each deprecated version whose sunset comes near, once a threshold, and return them.

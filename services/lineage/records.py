@@ -82,6 +82,16 @@ def version_id(name: str, version: int) -> str:
     return f"{NodeKind.VERSION}:{name}/{version}"
 
 
+def read_data_set(node_id: str) -> tuple[str, str]:
+    """Return name and digest of the data set that a node stands for.
+
+    >>> read_data_set("dataset:payments#d1")
+    ('payments', 'd1')
+    """
+    name, _, digest = node_id.removeprefix(f"{NodeKind.DATASET}:").rpartition("#")
+    return name, digest
+
+
 def list_parents(tags: Mapping[str, str], relation: str) -> list[str]:
     """Return the `NAME/VERSION` that a tag names under a relation, in its order; anything else in it is left out.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from services.lineage import artifacts
 from services.lineage.attachments import Attachment
@@ -36,6 +37,15 @@ class MetricLine:
         return (self.difference > 0) == is_higher_better(self.canonical)
 
 
+class HappeningKind(StrEnum):
+    """What a happening means for the version."""
+
+    DECISION = "decision"
+    DEPLOYMENT = "deployment"
+    INCIDENT = "incident"
+    RECORD = "record"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happening:
     """Something that was done with the version: an approval, a deployment, an incident."""
@@ -44,6 +54,23 @@ class Happening:
     actor: str
     what: str
     reason: str = ""
+    kind: HappeningKind = HappeningKind.RECORD
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A promotion that was asked for, with the decision context that was given; `decisions` are sentences."""
+
+    id: int
+    stage: str
+    state: str
+    requester: str
+    reason: str
+    improvements: str = ""
+    risks: str = ""
+    context: str = ""
+    plan: str = ""
+    decisions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +90,7 @@ class Story:
     card: str
     attachments: tuple[Attachment, ...]
     completeness: Completeness
+    requests: tuple[Request, ...] = ()
     happenings: tuple[Happening, ...] = ()
     problems: tuple[str, ...] = ()
 

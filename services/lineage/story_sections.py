@@ -55,7 +55,8 @@ def lay_out(story: Story) -> tuple[Section, ...]:
         "Slices": [_slices(story.attachments)],
         "Parameters": [_table(("Parameter", "Value"), _parameters(story))],
         "Signature": [_table(("Side", "Field"), _signature(story))],
-        "What happened": [_table(("When", "Who", "What", "Reason"), _happenings(story))],
+        "Promotions": [_table(("Promotion", "Asked", "Context", "Decisions"), _requests(story))],
+        "What happened": [_table(("When", "Kind", "Who", "What", "Reason"), _happenings(story))],
         "Model card": list(_card(story.card)),
         "Artifacts": list(_artifacts(story.attachments)),
     }
@@ -178,7 +179,20 @@ def _signature(story: Story) -> Iterator[Sequence[str]]:
 
 
 def _happenings(story: Story) -> list[Sequence[str]]:
-    return [(to_text(each.at), each.actor, each.what, each.reason) for each in story.happenings]
+    return [(to_text(each.at), each.kind.value, each.actor, each.what, each.reason) for each in story.happenings]
+
+
+def _requests(story: Story) -> Iterator[Sequence[str]]:
+    for each in story.requests:
+        context = {
+            "Improvement": each.improvements,
+            "Risks": each.risks,
+            "Business context": each.context,
+            "Deployment plan": each.plan,
+        }
+        told = " ".join(f"{name}: {text}" for name, text in context.items() if text)
+        asked = f"{each.requester}: {each.reason}"
+        yield f"{each.id} to {each.stage}, {each.state.replace('_', ' ')}", asked, told, " ".join(each.decisions)
 
 
 def _card(card: str) -> tuple[Block, ...]:

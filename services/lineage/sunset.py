@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
+from services.errors import Blocked
+from services.registry.values import ModelVersion
+
 DEPRECATED = "deprecated"
 SUNSET_ON = "sunset_on"
 REPLACEMENT = "replacement_version"
@@ -53,6 +56,23 @@ def find_sunset(name: str, tags: Mapping[str, str]) -> Sunset | None:
         day = None
     replacement = tags.get(REPLACEMENT, "").strip()
     return Sunset(on=day, replacement=f"{name}/{replacement}" if replacement.isdecimal() else replacement)
+
+
+def check_may_serve(version: ModelVersion, today: date) -> None:
+    """Let pass only a version whose sunset has not come; whatever makes a version serve asks this.
+
+    Raises:
+        Blocked: it has come.
+    """
+    sunset = find_sunset(version.name, version.tags)
+    if sunset is None or not sunset.is_over(today):
+        return
+    since = f"since {sunset.on}" if sunset.on else "with no readable date"
+    step = f"Use its replacement, {sunset.replacement}" if sunset.replacement else "Use another version"
+    raise Blocked(
+        f"{version.reference} is deprecated and past its sunset ({since}).",
+        next_step=f"{step}, or withdraw the deprecation with a reason.",
+    )
 
 
 def prefix_description(description: str, sunset: date) -> str:

@@ -15,7 +15,7 @@ from services.lineage import artifacts
 from services.lineage.attachments import Attachment, AttachmentKind, limit_of, read_attachment
 from services.lineage.completeness import StoryRecords, measure_completeness
 from services.lineage.signature_lines import SignatureLines, read_signature_lines
-from services.lineage.story import Happening, Story, list_metric_lines
+from services.lineage.story import Happening, Request, Story, list_metric_lines
 from services.lineage.vocabulary import VOCABULARY, Vocabulary
 from services.registry.port import RegistryReader
 from services.registry.values import ArtifactFile, ModelVersion
@@ -30,12 +30,19 @@ _Value = TypeVar("_Value")
 class Stories:
     """Tells stories from one registry."""
 
-    def __init__(self, registry: RegistryReader, *, vocabulary: Vocabulary = VOCABULARY) -> None:
+    def __init__(
+        self, registry: RegistryReader, *, read_vocabulary: Callable[[], Vocabulary] = lambda: VOCABULARY
+    ) -> None:
         self._registry = registry
-        self._vocabulary = vocabulary
+        self._read_vocabulary = read_vocabulary
 
     def tell(
-        self, version: ModelVersion, *, champion: ModelVersion | None = None, happenings: Sequence[Happening] = ()
+        self,
+        version: ModelVersion,
+        *,
+        champion: ModelVersion | None = None,
+        requests: Sequence[Request] = (),
+        happenings: Sequence[Happening] = (),
     ) -> Story:
         """Read the story of a version, measured against the champion where there is one.
 
@@ -52,11 +59,12 @@ class Stories:
         return Story(
             records=records,
             champion=champion,
-            metrics=list_metric_lines(metrics, reading.metrics(champion) if champion else {}, self._vocabulary),
+            metrics=list_metric_lines(metrics, reading.metrics(champion) if champion else {}, records.vocabulary),
             signature=signature,
             card=card.text if card else "",
             attachments=tuple(attachments.values()),
             completeness=measure_completeness(records),
+            requests=tuple(requests),
             happenings=tuple(happenings),
             problems=tuple(dict.fromkeys(reading.problems)),
         )
@@ -92,7 +100,7 @@ class Stories:
             files=reading.model_files(version) | reading.found,
             decision=_read_object(attachments.get(artifacts.DECISION_CONTEXT)),
             lineage=_read_object(attachments.get(artifacts.LINEAGE)),
-            vocabulary=self._vocabulary,
+            vocabulary=self._read_vocabulary(),
         )
 
 

@@ -11,9 +11,11 @@ from typing import Any
 from services.changes import Change, Changes, Execution, Proof
 from services.errors import Blocked
 from services.identity import Actor, Identity, Permission
+from services.promotions.moves import StageMover
 from services.promotions.promotion import StageFollower
 from services.registry.drift import Drifts
 from services.registry.drift_values import Drift, DriftState
+from services.registry.port import RegistryReader
 from services.registry.stages import alias_of
 from services.registry.values import Stage
 from services.registry.writes import Watched
@@ -27,8 +29,12 @@ class Adoption:
     executes_on_approval = True
     goes_first = False
 
-    def __init__(self, drifts: Drifts, followers: Sequence[StageFollower]) -> None:
+    def __init__(
+        self, registry: RegistryReader, drifts: Drifts, mover: StageMover, followers: Sequence[StageFollower]
+    ) -> None:
+        self._registry = registry
         self._drifts = drifts
+        self._mover = mover
         self._followers = followers
 
     def subject(self, payload: Mapping[str, Any]) -> str:
@@ -56,8 +62,11 @@ class Adoption:
 
         Raises:
             NotFound: there is none with this id.
+            Blocked: it would pin a version past its sunset.
         """
         drift = self._drifts.get_drift(payload["drift"])
+        if _is_serving(drift):
+            self._mover.check_may_serve(self._registry.get_version(drift.model, int(str(drift.found))))
         blocker = "" if drift.state is DriftState.OPEN else f"The drift was {drift.state} already."
         return Proof(bound=self.bind(payload), findings={}, required_approvals=1, blocker=blocker)
 
@@ -80,9 +89,14 @@ class Adoption:
         """Hold what was found as approved; pins follow where it is what serves."""
         drift = self._drifts.get_open(change.payload["drift"])
         self._drifts.adopt(unit, drift, actor=actor, reason=change.reason, change_id=change.id)
-        if drift.kind is Watched.ALIAS and drift.key == alias_of(Stage.PRODUCTION) and drift.found is not None:
+        if _is_serving(drift):
             for follower in self._followers:
                 follower.stage_moved(unit, change, Stage.PRODUCTION, actor)
+
+
+def _is_serving(drift: Drift) -> bool:
+    """Return whether adopting it pins another version."""
+    return drift.kind is Watched.ALIAS and drift.key == alias_of(Stage.PRODUCTION) and drift.found is not None
 
 
 class DriftDecisions:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from services.clock import Clock, utc_now
 from services.errors import Conflict, NotFound
+from services.lineage.sunset import check_may_serve
 from services.registry.port import Registry
 from services.registry.stages import PROTECTED_ALIASES, alias_of
 from services.registry.tags import CHECKPOINT_TAG, OPERATION_TAG
-from services.registry.values import Stage
+from services.registry.values import ModelVersion, Stage
 
 WAS_PRODUCTION_TAG = "was_production"
 
@@ -25,10 +27,21 @@ class StageMover:
         sign: returns a signed checkpoint of the audit log, which is left on the version.
     """
 
-    def __init__(self, registry: Registry, *, legacy_stages: bool, sign: Callable[[], str]) -> None:
+    def __init__(
+        self, registry: Registry, *, legacy_stages: bool, sign: Callable[[], str], clock: Clock = utc_now
+    ) -> None:
         self._registry = registry
         self._legacy_stages = legacy_stages
         self._sign = sign
+        self._clock = clock
+
+    def check_may_serve(self, version: ModelVersion) -> None:
+        """Let pass only a version whose sunset has not come: nothing is pinned that nobody should use.
+
+        Raises:
+            Blocked: it has come.
+        """
+        check_may_serve(version, self._clock().date())
 
     def is_moved(self, model: str, version: int, stage: Stage, operation_id: str) -> bool:
         """Return whether this very operation has already moved the alias."""

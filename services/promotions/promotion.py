@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from services.audit import AuditLog
 from services.changes import Change, Execution, Proof
 from services.clock import Clock, to_text, utc_now
+from services.errors import Blocked
 from services.gates import GateReport, Gates
 from services.gates.evaluate import tier_of
 from services.identity.actors import Actor, Permission
@@ -91,13 +92,15 @@ class Promotion:
 
         Raises:
             NotFound: the version is gone.
-            Blocked: the move is not a legal one.
+            Blocked: the move is not a legal one, or the version is past its sunset.
             Unreachable: the registry does not answer.
         """
         stage = Stage(payload["to"])
         version = self._registry.get_version(str(payload["model"]), int(payload["version"]))
         model = self._registry.get_model(version.name)
         check_move(version, stage)
+        if alias_of(stage) is not None:
+            self._mover.check_may_serve(version)
         report = self._gates.run(version, stage, actor=actor)
         rule = self._gates.approval_rule(version.name, stage, tier=tier_of(model, version))
         bound = self._bind(version, stage)
@@ -127,7 +130,10 @@ class Promotion:
         stage, replaces = Stage(change.payload["to"]), change.bound["alias_points_at"]
         alias = alias_of(stage)
         found = None if alias is None else self._registry.find_alias(model, alias)
-        if found != replaces and not self._mover.is_moved(model, version, stage, change.operation_id):
+        is_moved = self._mover.is_moved(model, version, stage, change.operation_id)
+        if alias is not None and not is_moved and (obstacle := self._find_sunset(model, version)):
+            return Execution(is_done=False, obstacle=obstacle)
+        if found != replaces and not is_moved:
             return Execution(
                 is_done=False,
                 obstacle=f"The alias {alias} pointed at {_told(replaces)} when this was approved and points at "
@@ -148,6 +154,14 @@ class Promotion:
             after.update(each)
         before = {"version": execution.detail["replaced"]}
         self._record(unit, change, actor, "execution:completed", before=before, after=after)
+
+    def _find_sunset(self, model: str, version: int) -> str:
+        """Return how a version ended between its approval and now, or nothing."""
+        try:
+            self._mover.check_may_serve(self._registry.get_version(model, version))
+        except Blocked as error:
+            return error.message
+        return ""
 
     def _bind(self, version: ModelVersion, stage: Stage) -> Mapping[str, Any]:
         alias = alias_of(stage)

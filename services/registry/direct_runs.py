@@ -69,6 +69,11 @@ class DirectRuns:
         """Return those of the runs that exist."""
         return [run for ids in batches(sorted(set(run_ids))) for run in self._runs(ids)]
 
+    def list_runs_reading(self, name: str, digest: str) -> Sequence[Run]:
+        """Return the runs that read a data set."""
+        query = _RUN_DATASETS.where(DATASETS.c.name == name, DATASETS.c.digest == digest)
+        return self.list_runs([row.destination_id for row in self.database.rows(query)])
+
     def list_logged_models(self, model_ids: Sequence[str]) -> Sequence[LoggedModel]:
         """Return those of the logged models that exist."""
         return [model for ids in batches(sorted(set(model_ids))) for model in self._logged_models(ids)]

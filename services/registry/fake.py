@@ -114,6 +114,11 @@ class FakeRegistry(FakeContents):
         return [self._runs[run_id] for run_id in run_ids if run_id in self._runs]
 
     @_call
+    def list_runs_reading(self, name: str, digest: str) -> Sequence[Run]:
+        """Return the runs that read a data set."""
+        return [run for run in self._runs.values() if run.has_read(name, digest)]
+
+    @_call
     def list_logged_models(self, model_ids: Sequence[str]) -> Sequence[LoggedModel]:
         """Return those of the logged models that exist."""
         return [self._logged[model_id] for model_id in sorted(set(model_ids)) if model_id in self._logged]

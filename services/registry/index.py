@@ -200,6 +200,18 @@ class Index:
         with self._store.read() as unit:
             return list(map(VersionEntry.from_row, catalog.list_versions_of(unit, model_id=model_id)))
 
+    def list_tagged_versions(self, tag: str, *, model: str | None = None) -> Sequence[VersionEntry]:
+        """Return the versions that carry a tag, of one model or of all."""
+        with self._store.read() as unit:
+            return list(map(VersionEntry.from_row, catalog.list_tagged(unit, tag, model=model)))
+
+    def list_versions_of_runs(self, run_ids: Sequence[str]) -> Sequence[VersionEntry]:
+        """Return the versions that any of the runs made."""
+        parts = (run_ids[start : start + MAX_PAGE] for start in range(0, len(run_ids), MAX_PAGE))
+        with self._store.read() as unit:
+            rows = [row for part in parts for row in catalog.list_versions_of_runs(unit, part)]
+        return list(map(VersionEntry.from_row, rows))
+
     def find_mlmodel(self, name: str, version: int) -> bytes | None:
         """Return a version's MLmodel file as it was read at a sync, or None where it was not."""
         with self._store.read() as unit:

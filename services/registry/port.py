@@ -50,6 +50,13 @@ class RecordReader(Protocol):
     def list_runs(self, run_ids: Sequence[str]) -> Sequence[Run]:
         """Return those of the runs that exist, in few calls."""
 
+    def list_runs_reading(self, name: str, digest: str) -> Sequence[Run]:
+        """Return the runs that read a data set, in few calls.
+
+        Raises:
+            InvalidInput: MLflow cannot be asked for a data set of this name and digest.
+        """
+
     def get_metrics(self, version: ModelVersion) -> Mapping[str, float]:
         """Return the metrics of the version's run and logged model; the logged model's own win."""
 

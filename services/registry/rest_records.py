@@ -12,6 +12,7 @@ from urllib.parse import quote
 from services.errors import Forbidden, InvalidInput, NotFound
 from services.registry.filters import name_filters, text_filters
 from services.registry.metrics import merge_metrics
+from services.registry.names import quoted
 from services.registry.transport import Query, Transport
 from services.registry.values import LoggedModel, ModelVersion, RegisteredModel, Run
 from services.registry.wire import (
@@ -33,6 +34,7 @@ VERSIONS_PER_PAGE = 2500
 # Mostly nothing or little is new, and each version on the page costs the server a millisecond.
 NEWEST_FIRST_PAGE = 25
 IDS_PER_CALL = 500
+RUNS_PER_PAGE = 1000
 EXPERIMENTS_PER_CALL = 500
 # Name order pages flat; the server's default order costs more the further one pages.
 _VERSION_ORDER = ("name ASC", "version_number ASC")
@@ -127,6 +129,20 @@ class RestRecords:
         body = {"run_view_type": "ALL", "max_results": IDS_PER_CALL}
         return list(self._search_experiments(f"{API}/runs/search", body, conditions, "runs", read_run))
 
+    def list_runs_reading(self, name: str, digest: str) -> Sequence[Run]:
+        """Return the runs that read a data set, in few calls."""
+        conditions = text_filters("dataset.digest", [digest], at_once=1) or text_filters(
+            "dataset.name", [name], at_once=1
+        )
+        if not conditions:
+            raise InvalidInput(
+                f"MLflow cannot be asked for the data set {quoted(name)}: no quote may stand in what it searches for.",
+                next_step="Log the data set under a name of letters, digits and underscores.",
+            )
+        body = {"run_view_type": "ALL", "max_results": RUNS_PER_PAGE}
+        found = self._search_experiments(f"{API}/runs/search", body, conditions, "runs", read_run)
+        return [run for run in found if run.has_read(name, digest)]
+
     def list_logged_models(self, model_ids: Sequence[str]) -> Sequence[LoggedModel]:
         """Return those of the logged models that exist, in few calls."""
         conditions = text_filters("model_id", model_ids, at_once=IDS_PER_CALL)
@@ -176,8 +192,14 @@ class RestRecords:
         for start in range(0, len(ids), EXPERIMENTS_PER_CALL):
             where = {**body, "experiment_ids": ids[start : start + EXPERIMENTS_PER_CALL]}
             for condition in conditions:
-                answer = self.transport.call("POST", path, body={**where, "filter": condition})
-                yield from self._read_list(read, answer, key)
+                token = ""
+                while True:
+                    asked = {**where, "filter": condition, **({"page_token": token} if token else {})}
+                    answer = self.transport.call("POST", path, body=asked)
+                    yield from self._read_list(read, answer, key)
+                    token = answer.get("next_page_token") or ""
+                    if not token:
+                        break
 
     def _list_experiment_ids(self) -> list[str]:
         query: Query = {"view_type": "ALL", "max_results": MODELS_PER_PAGE}

@@ -87,6 +87,10 @@ class Run:
     tags: Mapping[str, str] = field(default_factory=dict)
     datasets: tuple[Dataset, ...] = ()
 
+    def has_read(self, name: str, digest: str) -> bool:
+        """Return whether it read a data set."""
+        return any((data.name, data.digest) == (name, digest) for data in self.datasets)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedModel:

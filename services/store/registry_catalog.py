@@ -127,6 +127,19 @@ def list_versions_of(unit: UnitOfWork, *, run_id: str | None = None, model_id: s
     return unit.connection.execute(query).all()
 
 
+def list_tagged(unit: UnitOfWork, tag: str, *, model: str | None) -> Sequence[Any]:
+    """Return the versions that carry a tag, by name and number."""
+    query = _ENTRY.where(VERSIONS.c.tags[tag].as_string().is_not(None))
+    query = query if model is None else query.where(VERSIONS.c.model == model)
+    return unit.connection.execute(query.order_by(VERSIONS.c.model, VERSIONS.c.version)).all()
+
+
+def list_versions_of_runs(unit: UnitOfWork, run_ids: Sequence[str]) -> Sequence[Any]:
+    """Return the versions that any of the runs made, by name and number."""
+    query = _ENTRY.where(VERSIONS.c.run_id.in_(run_ids)).order_by(VERSIONS.c.model, VERSIONS.c.version)
+    return unit.connection.execute(query).all()
+
+
 def find_mlmodel(unit: UnitOfWork, name: str, version: int) -> str | None:
     """Return the MLmodel file of a version as it was read, or None."""
     query = select(FOLDERS.c.mlmodel).select_from(VERSIONS.join(FOLDERS, FOLDERS.c.folder == VERSIONS.c.folder))

@@ -148,7 +148,7 @@ def build_world(store: Store, clock: FakeClock, folder: Path) -> World:
     identity = Identity(store, audit, clock=clock, home=folder)
     pins, bench, writer = Pins(store, clock=clock), Bench(), RampWriter(audit, clock)
     standbys = Standbys(store, registry, audit, bench, home=folder, clock=clock)
-    mover = StageMover(registry, legacy_stages=True, sign=lambda: audit.checkpoints.write().note)
+    mover = StageMover(registry, legacy_stages=True, clock=clock, sign=lambda: audit.checkpoints.write().note)
     rollback = Rollback(registry, pins, mover, audit, store, standbys, writer)
     promotion = SimplePromotion(
         registry=registry, audit=audit, mover=mover, followers=[PinsFollowPromotions(pins), writer]

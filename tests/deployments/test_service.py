@@ -108,3 +108,14 @@ def test_the_registry_going_away_before_anything_started_changes_nothing(
     world.pins.get = lambda model: (_ for _ in ()).throw(Unreachable("store", next_step="wait"))  # type: ignore[method-assign]
     with pytest.raises(Unreachable):
         world.deployments.roll_back("fraud_detector", "previous", actor=MEERA, reason="2 AM")
+
+
+def test_nobody_goes_back_to_a_version_past_its_sunset(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path)
+    world.pin(1, 2)
+    for key, value in {"deprecated": "true", "sunset_on": "2026-02-01", "replacement_version": "3"}.items():
+        world.registry.set_version_tag("fraud_detector", 1, key, value)
+    with pytest.raises(Blocked, match="past its sunset") as refused:
+        world.deployments.roll_back("fraud_detector", "previous", actor=MEERA, reason="2 AM")
+    assert "fraud_detector/3" in refused.value.next_step
+    assert world.pins.get("fraud_detector").current == 2

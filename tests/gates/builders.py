@@ -29,6 +29,7 @@ from services.gates.kinds import BaseGate, Gate
 from services.gates.outcomes import GateResult
 from services.identity import Identity
 from services.identity.actors import Actor, Role
+from services.lineage.telling import Stories
 from services.registry.fake import FakeRegistry
 from services.registry.values import Dataset, ModelVersion, Stage
 from services.store import Store
@@ -171,7 +172,7 @@ def build_world(
         MetricsCollector(registry),
         SignaturesCollector(registry),
         FilesCollector(registry),
-        StoryCollector(registry),
+        StoryCollector(Stories(registry)),
         SlicesCollector(files),
         PredictionsCollector(files),
         *result_file_collectors(files),

@@ -27,6 +27,7 @@ from services.gates.evidence import (
     Slices,
     Subject,
 )
+from services.lineage.telling import Stories
 from services.registry.fake import FakeRegistry
 from services.signatures.values import SignatureState
 from tests.gates.builders import add_version, gate, subject, table_bytes
@@ -60,7 +61,7 @@ def test_files_of_model_and_run_are_listed() -> None:
 
 def test_the_story_names_what_is_there_and_how_to_add_the_rest() -> None:
     registry = FakeRegistry()
-    story = StoryCollector(registry).collect(about(registry))
+    story = StoryCollector(Stories(registry)).collect(about(registry))
     assert {"run", "dataset", "code", "metrics", "signature", "model_card"} <= story.present
     assert story.missing["slices"]
     assert 0 < story.completeness < 1

@@ -1,10 +1,11 @@
 import pytest
 
-from services.errors import Conflict, Unreachable
+from services.errors import Blocked, Conflict, Unreachable
 from services.promotions.moves import WAS_PRODUCTION_TAG, StageMover
 from services.registry.fake import FakeRegistry
 from services.registry.tags import CHECKPOINT_TAG, OPERATION_TAG
 from services.registry.values import Stage
+from tests.conftest import FakeClock
 
 
 def registry_with(versions: int = 3, production: int | None = None) -> FakeRegistry:
@@ -102,3 +103,16 @@ def test_a_registry_that_is_away_is_not_taken_for_done() -> None:
     registry.faults.fail("set_alias", Unreachable("away", next_step="wait"))
     with pytest.raises(Unreachable):
         move(registry, 2, replaces=1)
+
+
+def test_a_version_past_its_sunset_may_not_serve_and_one_before_it_may() -> None:
+    registry = registry_with()
+    registry.set_version_tag("fraud_detector", 1, "deprecated", "true")
+    registry.set_version_tag("fraud_detector", 1, "sunset_on", "2026-03-02")
+    version = registry.get_version("fraud_detector", 1)
+    clock = FakeClock()
+    mover = StageMover(registry, legacy_stages=True, sign=str, clock=clock)
+    mover.check_may_serve(version)
+    clock.advance(days=1)
+    with pytest.raises(Blocked, match="fraud_detector/1 is deprecated and past its sunset"):
+        mover.check_may_serve(version)

@@ -326,6 +326,15 @@ def test_runs_come_with_parameters_metrics_and_data_sets(world: World) -> None:
     assert list(world.records.list_runs([])) == []
 
 
+def test_the_runs_that_read_a_data_set_are_found(world: World) -> None:
+    name = f"payments {uuid.uuid4().hex}"
+    asked, other = Dataset(name=name, digest="d1", context="training"), Dataset(name=name, digest="d2")
+    runs = [world.log_run(datasets=[asked]), world.log_run(datasets=[asked, other])]
+    world.log_run(datasets=[other])
+    assert sorted(run.run_id for run in world.records.list_runs_reading(name, "d1")) == sorted(runs)
+    assert list(world.records.list_runs_reading(name, "nothing of that kind")) == []
+
+
 def test_the_metrics_of_the_logged_model_win_over_those_of_its_run(world: World, name: str) -> None:
     run_id = world.log_run(metrics={"auc": 0.5, "loss": 0.1})
     source = world.log_model(run_id, files=FILES, metrics={"auc": 0.9})

@@ -32,7 +32,7 @@ def test_nothing_is_placed_where_nothing_is() -> None:
 
 def test_a_label_cannot_become_markup_or_a_template_in_the_chart() -> None:
     node = Node(id="x", kind="Run", label="<img src=x>{b}|&amp;\u202e")
-    drawn = _drawn(node, [0, 0], palette_of(Theme.LIGHT))
+    drawn = _drawn(node, (0, 0), palette_of(Theme.LIGHT))
     assert not set("<>{}&") & set(drawn["name"])
     assert "⟨U+202E⟩" in drawn["name"]
 

@@ -19,12 +19,14 @@ from services.gates.collectors.sources import FileSource, FolderFiles, RunFiles
 from services.gates.collectors.story import StoryCollector
 from services.gates.evidence import Collector
 from services.jobs.model_runner import ModelRunner
+from services.lineage.telling import Stories
 from services.registry.port import RegistryReader
 
 
 def standard_collectors(
     registry: RegistryReader,
     checklists: Checklists,
+    stories: Stories,
     *,
     prometheus_url: str,
     shadow: ShadowCollector,
@@ -43,7 +45,7 @@ def standard_collectors(
         logged if evidence is None else MetricsFileCollector(FolderFiles(evidence), logged),
         SignaturesCollector(registry),
         FilesCollector(registry),
-        StoryCollector(registry),
+        StoryCollector(stories),
         SlicesCollector(files),
         PredictionsCollector(files),
         *result_file_collectors(files),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from services.gates.evidence import Story, Subject
 from services.lineage.completeness import measure_completeness
 from services.lineage.telling import Stories
-from services.registry.port import RegistryReader
 
 
 class StoryCollector:
@@ -13,8 +12,8 @@ class StoryCollector:
 
     kind = Story
 
-    def __init__(self, registry: RegistryReader) -> None:
-        self._stories = Stories(registry)
+    def __init__(self, stories: Stories) -> None:
+        self._stories = stories
 
     def collect(self, subject: Subject) -> Story:
         """Return the parts by name, with how to add those that are missing."""
