@@ -21,6 +21,7 @@ from services.errors import Blocked, Conflict, InvalidInput, NotFound
 from services.gates.outcomes import Outcome
 from services.identity import Identity
 from services.identity.actors import Actor, Permission
+from services.lineage.sunset import check_may_serve
 from services.promotions import Promotion
 from services.registry.port import RegistryReader
 from services.registry.values import Stage
@@ -128,7 +129,8 @@ class Ramps:
             NotFound: the model has no pins, or there is no such version.
             InvalidInput: no reason was given, or no candidate is named and none is approved.
             Conflict: a ramp of the model goes on already, or the candidate serves.
-            Blocked: the candidate does not load or score, or the plan begins with traffic and no promotion allows it.
+            Blocked: the candidate is past its sunset, does not load or score, or the plan begins with traffic and no
+                promotion allows it.
             Unreachable: the registry does not answer.
         """
         self._identity.demand(actor, Permission.PROMOTE_TO_PRODUCTION, subject=model)
@@ -137,7 +139,7 @@ class Ramps:
         version = self._choose(model, candidate)
         if version == pinned.current:
             raise Conflict(f"{model}/{version} serves already.", next_step="Choose another version as candidate.")
-        self._registry.get_version(model, version)
+        check_may_serve(self._registry.get_version(model, version), self._clock().date())
         revision = self._documents.find_in_force(RAMP_PLAN.name, model) or self._documents.get_in_force(
             RAMP_PLAN.name, DEFAULT_NAME
         )

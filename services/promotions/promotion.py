@@ -130,15 +130,15 @@ class Promotion:
         stage, replaces = Stage(change.payload["to"]), change.bound["alias_points_at"]
         alias = alias_of(stage)
         found = None if alias is None else self._registry.find_alias(model, alias)
-        is_moved = self._mover.is_moved(model, version, stage, change.operation_id)
-        if alias is not None and not is_moved and (obstacle := self._find_sunset(model, version)):
-            return Execution(is_done=False, obstacle=obstacle)
+        is_moved = found != replaces and self._mover.is_moved(model, version, stage, change.operation_id)
         if found != replaces and not is_moved:
             return Execution(
                 is_done=False,
                 obstacle=f"The alias {alias} pointed at {_told(replaces)} when this was approved and points at "
                 f"{_told(found)} now.",
             )
+        if alias is not None and not is_moved and (sunset := self._find_sunset(model, version)):
+            return Execution(is_done=False, obstacle=sunset)
         self._mover.point(model, version, stage, change.operation_id, replaces=replaces)
         return Execution(is_done=True, detail={"replaced": replaces})
 

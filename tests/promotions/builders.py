@@ -99,7 +99,7 @@ def build_world(
     documents.install_defaults(SYSTEM)
     gates = Gates(store, registry, audit, identity, documents, [MetricsCollector(registry)], clock=clock)
     pins = Pins(store, clock=clock)
-    mover = StageMover(registry, legacy_stages=True, sign=lambda: audit.checkpoints.write().note)
+    mover = StageMover(registry, legacy_stages=True, clock=clock, sign=lambda: audit.checkpoints.write().note)
     promotion = Promotion(registry, gates, mover, audit, [PinsFollowPromotions(pins)])
     kinds: list[ChangeKind] = [promotion, Activation(documents)]
     changes = Changes(store, audit, identity, kinds, clock=clock, reached=reached)

@@ -10,6 +10,8 @@ import pytest
 from services.changes import ChangeState
 from services.errors import Blocked, Conflict, Forbidden, InvalidInput, NotFound
 from services.identity.actors import Actor, Role
+from services.lineage.happenings import list_happenings, list_requests
+from services.lineage.story import HappeningKind
 from services.promotions import parse_stage, to_json
 from services.registry.fake import FakeRegistry
 from services.registry.stages import stage_of
@@ -32,9 +34,9 @@ from tests.promotions.builders import (
 
 
 @pytest.fixture
-def registry() -> FakeRegistry:
+def registry(clock: FakeClock) -> FakeRegistry:
     """Four versions, none in production; maya made them."""
-    registry = FakeRegistry()
+    registry = FakeRegistry(clock=clock)
     for _ in range(4):
         add_version(registry)
     return registry
@@ -247,6 +249,43 @@ def test_what_serves_is_not_archived(small: World, registry: FakeRegistry) -> No
     registry.set_stage(MODEL, 1, Stage.STAGING)
     by_the_pins = small.ask(1, Stage.ARCHIVED)
     assert by_the_pins.blocker == f"{MODEL}/1 serves now; promote or go back to another version first."
+
+
+def sunset(registry: FakeRegistry, version: int, day: str) -> None:
+    for key, value in {"deprecated": "true", "sunset_on": day}.items():
+        registry.set_version_tag(MODEL, version, key, value)
+
+
+def test_a_version_past_its_sunset_cannot_be_asked_for(small: World, registry: FakeRegistry) -> None:
+    sunset(registry, 2, "2026-03-01")
+    with pytest.raises(Blocked, match="past its sunset"):
+        small.ask(2)
+    assert small.ask(2, Stage.ARCHIVED).state is ChangeState.AWAITING_APPROVAL
+
+
+def test_a_sunset_between_approval_and_execution_is_seen(
+    small: World, registry: FakeRegistry, clock: FakeClock
+) -> None:
+    sunset(registry, 2, "2026-03-02")
+    approved = small.approve(small.ask(2))
+    clock.advance(hours=13)
+    ended = small.execute(approved)
+    assert ended.state is ChangeState.VOID
+    assert "past its sunset" in ended.blocker
+    assert registry.get_model(MODEL).aliases == {}
+
+
+def test_the_story_tells_what_was_asked_decided_and_done(small: World, registry: FakeRegistry) -> None:
+    small.promote(1)
+    small.promote(2)
+    version = registry.get_version(MODEL, 2)
+    (request,) = list_requests(small.changes, version)
+    assert (request.stage, request.state, request.reason) == ("Production", "completed", "it is better")
+    assert [text.partition(" ")[0] for text in request.decisions] == ["meera"]
+    told = [(each.kind, each.what, each.actor) for each in list_happenings(small.audit, version)]
+    assert (HappeningKind.DECISION, "Promotion request opened", "maya") in told
+    assert (HappeningKind.DECISION, "Promotion approval granted", "meera") in told
+    assert (HappeningKind.DEPLOYMENT, "Promotion execution completed", "meera") in told
 
 
 def test_a_version_that_is_there_already_has_nothing_to_ask_for(small: World) -> None:
