@@ -73,6 +73,10 @@ class Unreachable(GatehouseError):
     exit_code = 3
 
 
+class Damaged(Unreachable):
+    """The store is there, and its file is not what was written."""
+
+
 class Unverified(GatehouseError):
     """The audit log does not verify, so nothing may be written."""
 

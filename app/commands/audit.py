@@ -11,10 +11,9 @@ import click
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
 from services.audit import Event, EventQuery
 from services.audit.exports import verify_evidence_file, verify_export_files
-from services.audit.report import EvidenceParts
-from services.changes import Change
 from services.clock import from_text, to_text
-from services.errors import InvalidInput
+from services.errors import Damaged, InvalidInput, Unverified
+from services.promotions.evidence_parts import collect_parts
 
 _file = click.Path(dir_okay=False, path_type=Path)
 
@@ -82,7 +81,7 @@ def export(path: Path, form: str, reason: str, *, as_json: bool) -> int:
 def evidence(change_id: int, path: Path, *, as_json: bool) -> int:
     """Write the evidence of one change as a ZIP that verifies by itself and opens in a browser."""
     gatehouse = current_gatehouse()
-    parts = evidence_parts(gatehouse.changes.get(change_id))
+    parts = collect_parts(gatehouse.changes.get(change_id), gatehouse.index, gatehouse.documents)
     written = gatehouse.auditing.write_evidence(current_actor(), path, change_id=change_id, parts=parts)
     document = {"path": str(path), "events": written.events}
     return answer(document, as_json=as_json, lines=[f"{written.events} events with proofs in {path}"])
@@ -123,6 +122,13 @@ def verify(export_file: Path | None, checkpoint_file: Path | None, key_file: Pat
     """Verify every event and every checkpoint."""
     if export_file is not None:
         return _verify_files(export_file, checkpoint_file, key_file, as_json=as_json)
+    try:
+        return _verify_store(as_json=as_json)
+    except Damaged as error:
+        raise Unverified(error.message, next_step=error.next_step) from error
+
+
+def _verify_store(*, as_json: bool) -> int:
     gatehouse, actor = current_gatehouse(), current_actor()
     is_asked = gatehouse.read_witnesses()
     found = gatehouse.auditing.verify(actor)
@@ -133,8 +139,9 @@ def verify(export_file: Path | None, checkpoint_file: Path | None, key_file: Pat
         "root": found.root.hex(),
         "checkpoints": found.checkpoints,
         "registry": is_asked,
+        "notes": list(found.notes),
     }
-    lines = [f"{found.size} events verify, and agree with {found.checkpoints} checkpoints."]
+    lines = [f"{found.size} events verify, and agree with {found.checkpoints} checkpoints.", *found.notes]
     if not is_asked:
         lines.append("Checkpoints in the registry were not asked for: it is not set, or does not answer.")
     return answer(document, as_json=as_json, lines=lines)
@@ -167,18 +174,6 @@ def event_json(event: Event) -> dict[str, Any]:
         "after": event.after,
         "origin": event.origin,
     }
-
-
-def evidence_parts(change: Change) -> EvidenceParts:
-    """Return what was decided on, for the evidence of a change."""
-    document = change.to_json()
-    return EvidenceParts(
-        title=change.title,
-        summary={name: value for name, value in document.items() if name not in {"approvals", "title"}},
-        gates=change.findings if "gates" in change.findings else None,
-        approvals=document["approvals"],
-        policy_revision=change.policy_revision,
-    )
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -20,6 +20,8 @@ from services.store.audit_log import CHUNK_EVENTS, EventRow
 from services.store.audit_reading import DAY_US
 
 BATCH_EVENTS = 16 * CHUNK_EVENTS
+SETBACK_US = 60_000_000
+"""How far clocks of several machines may differ before it is worth a word."""
 
 Report = Callable[[int | None, str], None]
 """Told the first event that can be wrong, or None, and what is wrong."""
@@ -29,6 +31,29 @@ Row = tuple[Any, ...]
 
 _read_json = json.JSONDecoder().raw_decode  # without the guess at an encoding that takes as long as the rest
 _POSITION = {column.name: position for position, column in enumerate(fields(EventRow))}
+
+
+class ClockWatch:
+    """Whether a clock was set back while events were recorded, which is no tampering and worth knowing."""
+
+    def __init__(self) -> None:
+        self._latest = 0
+        self._is_behind = False
+        self.setbacks: list[tuple[int, int]] = []
+        """The number of each event that is dated well before an earlier one, and by how many seconds."""
+
+    def take(self, first: int, rows: Sequence[Row]) -> None:
+        """Look at the next events."""
+        times = [moment if isinstance(moment := row[_POSITION["ts_us"]], int) else 0 for row in rows]
+        if not times or (times[0] >= self._latest and times == sorted(times)):
+            self._latest = max(self._latest, *times, 0)
+            return
+        for seq, moment in enumerate(times, first):
+            behind_us = self._latest - moment
+            if behind_us > SETBACK_US and not self._is_behind:
+                self.setbacks.append((seq, behind_us // 1_000_000))
+            self._is_behind = behind_us > SETBACK_US
+            self._latest = max(self._latest, moment)
 
 
 class Scan:
@@ -47,6 +72,7 @@ class Scan:
         self.nodes: list[tuple[int, int, bytes]] = []
         self.spans: list[tuple[int, int, int]] = []
         self.tallies: Tallies = Counter()
+        self.clock = ClockWatch()
         self.personal = PersonalLedger(report)
 
     @property
@@ -103,6 +129,7 @@ class Scan:
             self._report(first + gap, f"Event {first + gap} is missing.")
         self.personal.check(audit_log.list_disclosures(unit, first, first + len(hashes)))
         self._meet_promises(first, hashes)
+        self.clock.take(first, rows[: len(hashes)])
         if len(hashes) < CHUNK_EVENTS:
             self._rest = CompactRange.of(hashes)
             return False

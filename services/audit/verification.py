@@ -47,12 +47,14 @@ class Verification:
         root: the root over them.
         checkpoints: how many signed checkpoints they agree with.
         problems: what is wrong, single events first; empty when all is well.
+        notes: what is worth knowing and no tampering, such as a clock that was set back.
     """
 
     size: int
     root: bytes
     checkpoints: int
     problems: tuple[Problem, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def is_verified(self) -> bool:
@@ -92,7 +94,18 @@ def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verificatio
             report(None, error.message)
     problems.sort(key=lambda problem: problem.seq is None)
     tree = scan.tree
-    return Verification(size=tree.size, root=tree.root, checkpoints=scan.kept_promises, problems=tuple(problems))
+    return Verification(
+        size=tree.size,
+        root=tree.root,
+        checkpoints=scan.kept_promises,
+        problems=tuple(problems),
+        notes=tuple(_tell_setbacks(scan)),
+    )
+
+
+def _tell_setbacks(scan: Scan) -> Iterable[str]:
+    for seq, behind_s in scan.clock.setbacks[:MAX_PROBLEMS]:
+        yield f"A clock was set back: event {seq} is dated {behind_s:,} seconds before one recorded earlier."
 
 
 def _verify(unit: UnitOfWork, checkpoints: Checkpoints, scan: Scan, report: _Report, progress: Progress | None) -> None:

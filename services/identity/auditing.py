@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
 from services.audit import AuditLog, Event, EventPage, EventQuery
 from services.audit.checkpoints import Integrity, SignedCheckpoint
-from services.audit.disclosures import redact
+from services.audit.disclosures import list_disclosures, redact
 from services.audit.evidence import Evidence, write_evidence
-from services.audit.exports import Export, export_leaves, export_table
+from services.audit.exports import Export, export_archive, export_leaves, export_table
 from services.audit.personal import Place
 from services.audit.proofs import InclusionProof, prove_event
 from services.audit.report import EvidenceParts
@@ -104,6 +104,11 @@ class Auditing:
         self._begin_export(actor, "jsonl", reason)
         return export_leaves(self._audit, path)
 
+    def export_archive(self, actor: Actor, path: Path, *, reason: str = "") -> int:
+        """Write the same as one ZIP and return how many events it holds; raises as `export_leaves`."""
+        self._begin_export(actor, "zip", reason)
+        return export_archive(self._audit, path)
+
     def export_table(self, actor: Actor, path: Path, query: EventQuery = _EVERYTHING, *, reason: str = "") -> int:
         """Write events as CSV and return how many; raises as `export_leaves`."""
         self._begin_export(actor, "csv", reason)
@@ -113,6 +118,11 @@ class Auditing:
         """Write the evidence of one change as a file that verifies by itself; raises as `export_leaves`."""
         self._begin_export(actor, "evidence", "", change_id=change_id)
         return write_evidence(self._audit, path, change_id=change_id, parts=parts)
+
+    def list_personal(self, actor: Actor, seq: int) -> Sequence[str]:
+        """Return the places of an event whose personal values are still known; raises as `list_events`."""
+        self._demand(actor, Permission.READ_AUDIT)
+        return [row.name for row in list_disclosures(self._audit, seq=seq)]
 
     def redact(self, actor: Actor, places: Iterable[Place], *, reason: str) -> int:
         """Forget personal values; the event that says so has the number that is returned.

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, OperationalError
 
-from services.errors import Unreachable
+from services.errors import Damaged, Unreachable
 from services.store.engine import SAFE_WAL, open_engine, sqlite_driver
 
 
@@ -133,6 +133,11 @@ class Store:
             # The bare class is how SQLite reports a corrupt file; its other subclasses are our own mistakes.
             if type(error) not in (OperationalError, DatabaseError):
                 raise
+            if type(error) is DatabaseError:
+                raise Damaged(
+                    f"The file of the governance store is damaged ({_first_line(error)}).",
+                    next_step="Restore it with `gatehouse backup restore FILE`; the damaged file is kept beside it.",
+                ) from error
             raise Unreachable(
                 f"The governance store does not answer ({_first_line(error)}).",
                 next_step="Check GATEHOUSE_STORE_URL and that the database is running and has space; "

@@ -356,6 +356,28 @@ def test_progress_is_told(original: Installation) -> None:
     audit.store.close()
 
 
+def test_a_clock_that_was_set_back_is_told_and_breaks_nothing(store: Store, tmp_path: Path) -> None:
+    clock = FakeClock()
+    audit = open_log(store, tmp_path, clock)
+    fill(audit, 300)
+    clock.advance(seconds=-59)
+    fill(audit, 5)
+    assert verify_log(audit).notes == ()
+    clock.advance(hours=-2)
+    fill(audit, 300)
+    found = verify_log(audit)
+    assert found.is_verified
+    assert found.notes == ("A clock was set back: event 305 is dated 7,259 seconds before one recorded earlier.",)
+    clock.advance(hours=3)  # what is right again is no news
+    record(audit)
+    clock.advance(days=-1)
+    record(audit)
+    assert [note[:38] for note in verify_log(audit).notes] == [
+        "A clock was set back: event 305 is dat",
+        "A clock was set back: event 606 is dat",
+    ]
+
+
 def test_an_empty_log_verifies(store: Store, tmp_path: Path) -> None:
     audit = open_log(store, tmp_path)
     audit.checkpoints.write()
