@@ -32,7 +32,7 @@ def keep_current(gatehouse: Gatehouse, actor: Actor, log: Path, latest: LatestSt
         return
     if latest is not None:
         files = ui.count(latest.unread_files, "file")
-        ui.stale_notice(latest.read_at, now=now, what=f"{files} came or changed since. These figures")
+        ui.stale_notice(latest.read_at, now=now, what=f"{files} came or changed since: these figures")
         if job is not None and job.ended_at is not None and now - job.ended_at < _PAUSE:
             return
     open_job = job.id if job is not None and job.state in OPEN else shadow.ask_to_read(log, actor=actor)

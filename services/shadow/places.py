@@ -35,14 +35,14 @@ class LogPlace:
 
 
 def list_logs(logs: Path, replays: Path, model: str) -> tuple[LogPlace, ...]:
-    """Return the logs of a model that are there: what serving wrote, then replays, the newest first."""
+    """Return the logs of a model that have something in them: what serving wrote, then replays, the newest first."""
     found = []
     traffic = get_log_folder(logs, model)
     if traffic.is_dir():
         found.append(LogPlace(name=Origin.TRAFFIC, path=traffic, origin=Origin.TRAFFIC, notes=find_notes(traffic)))
     folder = replays / _folder_name(model)
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    noted = [(notes, path) for path in paths if (notes := find_notes(path)) is not None]
+    noted = [(notes, path) for path in paths if (notes := find_notes(path)) is not None and notes.rows]
     for notes, path in sorted(noted, key=lambda one: one[0].started_at, reverse=True):
         found.append(LogPlace(name=path.name, path=path, origin=Origin.REPLAY, notes=notes))
     return tuple(found)

@@ -28,6 +28,8 @@ from services.shadow.replay_notes import Notes, Outputs, open_notes
 from services.shadow.schema import fit_to_schema
 from services.shadow.writer import split_by_day, write_part
 
+_CHUNK, _TIMED_CHUNK = 50_000, 2_000
+
 POSITIVE, NEGATIVE = "positive", "negative"
 _YES_OR_NO = {"1": POSITIVE, "true": POSITIVE, "0": NEGATIVE, "false": NEGATIVE}
 
@@ -46,7 +48,8 @@ class ReplayOptions:
 
     Args:
         described: which columns of the data are no inputs.
-        chunk_rows: how many rows a chunk has; both models are loaded anew for each.
+        chunk_rows: how many rows a chunk has; both models are loaded anew for each. None: as many as the sandbox has
+            time for, which are fewer when each is timed.
         is_timed: score each row alone, so that its latency is its own; otherwise no latency is written.
         outputs: what numbers are; None takes them for class ids where all of the first chunk are whole.
         threshold: scores at or above it decide `positive`, others `negative`, and labels of 1 and 0, or true and false,
@@ -54,10 +57,15 @@ class ReplayOptions:
     """
 
     described: Described = field(default_factory=Described)
-    chunk_rows: int = 50_000
+    chunk_rows: int | None = None
     is_timed: bool = False
     outputs: Outputs | None = None
     threshold: float | None = None
+
+    @property
+    def rows_a_chunk(self) -> int:
+        """How many rows a chunk has."""
+        return self.chunk_rows or (_TIMED_CHUNK if self.is_timed else _CHUNK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +130,7 @@ def replay(
     run = _Replay(champion, candidate, out, scorer, chosen, notes, is_cancelled)
     total, resumed = count_rows(data), notes.rows
     with tempfile.TemporaryDirectory(prefix="gatehouse-replay-") as work:
-        for chunk in read_chunks(data, chosen.described, rows=chosen.chunk_rows, folder=Path(work)):
+        for chunk in read_chunks(data, chosen.described, rows=chosen.rows_a_chunk, folder=Path(work)):
             if chunk.index not in notes.chunks and (is_cancelled() or not run.score(chunk, Path(work))):
                 break
             progress(notes.rows, total)

@@ -196,7 +196,8 @@ def _describe(chunk: _Chunk, described: Described) -> pa.Table:
     columns |= {f"{SLICE_PREFIX}{name.removeprefix(SLICE_PREFIX)}": chunk.text(name) for name in described.slices}
     label = described.label or ("label" if "label" in chunk.names else None)
     if label is not None:
-        columns["label"] = chunk.text(label)
+        # As text files have the whole numbers of a column that lacks some.
+        columns["label"] = pc.replace_substring_regex(chunk.text(label), r"^(-?\d+)\.0+$", r"\1")
     if "ts" in chunk.names:
         columns["ts"] = _as_time(chunk.table.column("ts") if chunk.suffix == ".parquet" else chunk.text("ts"))
     return pa.table(columns) if columns else pa.table({"label": pa.nulls(chunk.rows, pa.string())})
@@ -205,12 +206,17 @@ def _describe(chunk: _Chunk, described: Described) -> pa.Table:
 def _as_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
     import pandas as pd
 
-    moments = pd.to_datetime(column.to_pandas(), utc=True, format=None if _is_time(column) else "ISO8601")
-    return pa.chunked_array([pa.array(moments, pa.timestamp("us", "UTC"), safe=False)])
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        return _in_utc(column)
+    moments = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
+    return _in_utc(pa.chunked_array([pa.array(moments.dt.tz_localize(None).to_numpy("datetime64[us]"))]))
 
 
-def _is_time(column: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_temporal(column.type))
+def _in_utc(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Return moments in microseconds; those without a zone are of UTC."""
+    zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+    column = column.cast(pa.timestamp("us", zone), safe=False)
+    return column.cast(pa.timestamp("us", "UTC")) if zone else pc.assume_timezone(column, "UTC")
 
 
 @contextmanager

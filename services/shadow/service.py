@@ -158,8 +158,7 @@ class ShadowLogs:
             Unreachable: the registry, the store or the queue does not answer.
         """
         self._identity.demand(actor, Permission.RUN_GATES, subject=model)
-        for version in (champion, candidate):
-            self._registry.get_version(model, version)
+        self._check_versions(model, champion, candidate)
         payload = {
             "model": model,
             "champion": champion,
@@ -195,6 +194,7 @@ class ShadowLogs:
         """
         self._identity.demand(actor, Permission.RUN_GATES, subject=model)
         check_suffix(suffix)
+        self._check_versions(model, champion, candidate)
         digest = hashlib.sha256(upload).hexdigest()
         data = self._home / "replay-data" / f"{digest}{suffix}"
         if not data.exists():
@@ -212,6 +212,10 @@ class ShadowLogs:
         self._identity.demand(actor, Permission.READ_METRICS, subject=model)
         jobs = self._jobs.list_jobs(name=REPLAY_JOB, limit=_JOBS_LOOKED_AT)
         return [job for job in jobs if job.payload["model"] == model]
+
+    def _check_versions(self, model: str, *versions: int) -> None:
+        for version in versions:
+            self._registry.get_version(model, version)
 
     def _run_read(self, payload: Mapping[str, Any], context: JobContext) -> Any:
         log = Path(payload["log"])
