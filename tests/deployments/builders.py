@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,10 +41,12 @@ class Bench:
 
     broken: dict[int, str] = field(default_factory=dict)
     tried: list[int] = field(default_factory=list)
+    on_try: Callable[[], object] = lambda: None
 
     def probe(self, model_folder: Path, data: Path | None, spec: ProbeSpec | None = None) -> Probe | RunFailure:
         version = int((model_folder / "version").read_text())
         self.tried.append(version)
+        self.on_try()
         if version in self.broken:
             return RunFailure(ending=Ending.EXITED, reason=self.broken[version], stderr="")
         return Probe(
@@ -142,7 +144,13 @@ def registry_with_files(versions: int) -> FakeRegistry:
     return registry
 
 
-def build_world(store: Store, clock: FakeClock, folder: Path) -> World:
+def build_world(
+    store: Store,
+    clock: FakeClock,
+    folder: Path,
+    *,
+    find_mlmodel: Callable[[str, int], bytes | None] = lambda _model, _version: MLMODEL,
+) -> World:
     registry = registry_with_files(4)
     audit = AuditLog(store, clock=clock, home=folder)
     identity = Identity(store, audit, clock=clock, home=folder)
@@ -154,13 +162,20 @@ def build_world(store: Store, clock: FakeClock, folder: Path) -> World:
         registry=registry, audit=audit, mover=mover, followers=[PinsFollowPromotions(pins), writer]
     )
     changes = Changes(store, audit, identity, [rollback, promotion], clock=clock)
-    drifts = Drifts(store, registry, Approved(store, clock=clock), audit, clock=clock)
+    drifts = Drifts(
+        store,
+        registry,
+        Approved(store, clock=clock),
+        audit,
+        clock=clock,
+        write_pins=lambda: deployments.write_file(),  # noqa: PLW0108 - made below
+    )
     deployments = Deployments(
         pins,
         changes,
         standbys,
         PinsFile(folder / "pins.yaml", store, audit, drifts),
-        find_mlmodel=lambda model, version: MLMODEL,
+        find_mlmodel=find_mlmodel,
     )
     return World(
         store=store,

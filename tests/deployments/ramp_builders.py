@@ -107,13 +107,26 @@ def build_ramps(
     plan: str = PLAN,
     ask: Callable[[str], Answer] = lambda _query: Absent(reason="No Prometheus server is set."),
 ) -> RampWorld:
-    world = build_world(store, clock, folder)
-    world.pin(1, 2, 3)
-    documents = Documents(store, world.audit, world.identity, [RAMP_PLAN], clock=clock)
-    revision = documents.propose(MAYA, "ramp_plan", "default", plan, reason="short", base=None)
+    """Return ramps with version 3 pinned and a plan in force."""
+    ramp = open_ramps(store, clock, folder, ask=ask)
+    ramp.world.pin(1, 2, 3)
+    revision = ramp.documents.propose(MAYA, "ramp_plan", "default", plan, reason="short", base=None)
     with store.write() as unit:
-        documents.activate(unit, revision, actor=JUN, change_id=None, reason="short", expected=None)
+        ramp.documents.activate(unit, revision, actor=JUN, change_id=None, reason="short", expected=None)
         unit.commit()
+    return ramp
+
+
+def open_ramps(
+    store: Store,
+    clock: FakeClock,
+    folder: Path,
+    *,
+    ask: Callable[[str], Answer] = lambda _query: Absent(reason="No Prometheus server is set."),
+) -> RampWorld:
+    """Return ramps over whatever is in the store."""
+    world = build_world(store, clock, folder)
+    documents = Documents(store, world.audit, world.identity, [RAMP_PLAN], clock=clock)
     ramps = Ramps(
         store,
         world.identity,

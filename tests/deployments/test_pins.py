@@ -1,9 +1,8 @@
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.deployments import Pins, to_configmap, to_env, to_yaml
+from services.deployments import Pins
 from services.deployments.pins import rotate
 from services.errors import NotFound
 from services.store import Store
@@ -67,22 +66,3 @@ def test_what_was_never_in_production_has_no_pins(store: Store, clock: FakeClock
     assert pins.find("churn_predictor") is None
     with pytest.raises(NotFound, match="churn_predictor has no pins"):
         pins.get("churn_predictor")
-
-
-def test_files_hold_versions_as_each_platform_wants_them(store: Store, clock: FakeClock) -> None:
-    pins = Pins(store, clock=clock)
-    for version in (40, 41, 42):
-        move(store, pins, version, change_id=version)
-    move(store, pins, 15, model="risk.cards.churn predictor")
-    found = pins.list_pins()
-    assert yaml.safe_load(to_yaml(found))["models"]["fraud_detector"] == {"current": 42, "previous": 41, "fallback": 40}
-    configmap = yaml.safe_load(to_configmap(found))
-    assert (configmap["apiVersion"], configmap["kind"]) == ("v1", "ConfigMap")
-    assert configmap["data"] == {"fraud_detector": "42", "risk.cards.churn_predictor": "15"}
-    assert to_env(found) == "FRAUD_DETECTOR_VERSION=42\nRISK_CARDS_CHURN_PREDICTOR_VERSION=15\n"
-
-
-def test_a_name_that_begins_with_a_digit_makes_a_shell_name(store: Store, clock: FakeClock) -> None:
-    pins = Pins(store, clock=clock)
-    move(store, pins, 1, model="3ds_checker")
-    assert to_env(pins.list_pins()) == "_3DS_CHECKER_VERSION=1\n"
