@@ -18,9 +18,9 @@ from app.ui.tables import Column, data_table
 from app.ui.theme import Palette, palette
 from services.untrusted.escape import as_line
 
-_ROW_PX = 56
-_LAYER_PX = 176
-_MARGIN_PX = 88
+_ROW_PX = 60
+_LAYER_PX = 150
+_MARGIN_PX = 76
 _TALLEST_PX = 640
 # Its own size, so that corners and border are not stretched.
 _BOX = "path://M8 0h140a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-140a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"
@@ -56,7 +56,7 @@ def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt
     last_row = max((row for _, row in places.values()), default=0)
     height, width = _ROW_PX * (round(last_row) + 1) + 24, _LAYER_PX * last_layer + 2 * _MARGIN_PX
     # As wide as it has to be for nothing to overlap; what is wider than the page scrolls.
-    with st.container(height=min(height + _BORDER_PX, _TALLEST_PX), border=True):
+    with st.container(height=min(height + _BORDER_PX, _TALLEST_PX), border=True, key=f"{key}_wide_graph"):
         state = st.echarts_chart(
             _option(nodes, drawn, places, palette()), key=key, height=height, width=width, on_select="rerun", alt=alt
         )
@@ -141,7 +141,7 @@ def _option(
                 "coordinateSystem": "cartesian2d",
                 "selectedMode": "single",
                 "symbol": _BOX,
-                "symbolSize": [156, 42],
+                "symbolSize": [134, 42],
                 "lineStyle": {"color": colors.muted, "width": 1.2, "opacity": 0.6},
                 "select": {"itemStyle": {"borderColor": colors.accent, "borderWidth": 2}},
                 "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2}},
@@ -172,7 +172,7 @@ def _drawn(node: Node, at: tuple[float, float], colors: Palette) -> dict[str, An
         "label": {
             "show": True,
             "formatter": f"{{kind|{node.kind}}}\n{{what|{label}}}",
-            "width": 136,
+            "width": 122,
             "overflow": "truncate",
             "rich": {
                 "kind": {"color": colors.muted, "fontSize": 10, "lineHeight": 14},
