@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from services.registry.look_alikes import find_look_alike, split_words
 from services.registry.name_words import (
     COUNTED_KIND,
+    COUNTED_STATE,
     DATE,
     FINALITY,
     FINALITY_AT_THE_END,
     GENERIC,
     GIVEN_NAMES,
     JOINING,
+    KINDS,
     MONTHS,
     MONTHS_AT_THE_END,
     MONTHS_BESIDE_A_NUMBER,
     NUMBER,
+    NUMBER_WORDS,
     STAGES,
     VERSION,
     VERSION_WORD,
@@ -67,10 +70,10 @@ class NameReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Word:
-    """A word of a name and what stands around it; `after_rule` is the rule that the word after it breaks."""
+    """A word of a name and what stands around it: before it, nearest first, and after it with the rule that breaks."""
 
     text: str
-    before: str
+    before: tuple[str, ...]
     after: str
     after_rule: str | None
     is_first: bool
@@ -98,7 +101,7 @@ def report_name(name: str, *, look_alike: str | None, people: Collection[str] = 
     rules = _rules_of(words, GIVEN_NAMES.union(person.lower() for person in people))
     problems = [*_shape_problems(name), *_word_problems(words, rules)]
     kept = [_without_count(word) for word, rule in zip(words, rules, strict=True) if rule is None or _is_counted(word)]
-    if not set(kept) - GENERIC - JOINING:
+    if not (set(kept) - GENERIC - JOINING or (kept and _has_place(name))):
         message = "Nothing in the name says what the model is for, as fraud_detector does."
         problems.append(NameProblem(rule="generic", message=message))
         kept = []
@@ -107,6 +110,11 @@ def report_name(name: str, *, look_alike: str | None, people: Collection[str] = 
         problems.append(NameProblem(rule="look_alike", message=message))
     suggestion = _suggest(name, kept, look_alike) if problems else None
     return NameReport(name=name, problems=tuple(problems), suggestion=suggestion)
+
+
+def _has_place(name: str) -> bool:
+    """Return whether catalog and schema stand before the name, which may say what a bare word does not."""
+    return len(_levels(name)) == LEVELS and all(_levels(name))
 
 
 def _levels(name: str) -> list[str]:
@@ -144,7 +152,7 @@ def _rules_of(words: Sequence[str], people: Collection[str]) -> list[str | None]
         is_inner = index + 1 < len(words)
         word = _Word(
             text=words[index],
-            before=words[index - 1] if index else "",
+            before=tuple(words[:index][::-1]),
             after=words[index + 1] if is_inner else "",
             after_rule=rules[index + 1] if is_inner else None,
             is_first=index == 0,
@@ -181,11 +189,15 @@ def _is_date(word: _Word, _people: Collection[str]) -> bool:
 def _is_version(word: _Word, _people: Collection[str]) -> bool:
     if VERSION.fullmatch(word.text) or _is_counted(word.text) or (NUMBER.fullmatch(word.text) and word.is_last):
         return True
+    if word.text in NUMBER_WORDS:
+        return word.is_last and bool(word.before and VERSION_WORD.fullmatch(word.before[0]))
     return bool(VERSION_WORD.fullmatch(word.text)) and (word.after_rule == "version" or word.is_last)
 
 
 def _is_finality(word: _Word, _people: Collection[str]) -> bool:
     is_at_an_end = word.is_first or word.is_last
+    if COUNTED_STATE.fullmatch(word.text):
+        return is_at_an_end
     return (word.text in FINALITY and is_at_an_end) or (word.text in FINALITY_AT_THE_END and word.is_last)
 
 
@@ -194,8 +206,15 @@ def _is_stage(word: _Word, _people: Collection[str]) -> bool:
 
 
 def _is_author(word: _Word, people: Collection[str]) -> bool:
-    is_person = word.text in people or (word.text.endswith("s") and word.text[:-1] in people) or word.before == "by"
-    return is_person and (word.is_first or word.is_last)
+    if _is_person(word.text, people) or word.before[:1] == ("by",):
+        # After what a model does, nothing more is said of it: fraud_detector_ada_lovelace.
+        return word.is_first or word.is_last or word.before[0] in KINDS
+    is_surname = len(word.before) > 1 and word.before[0] in people and word.before[1] in KINDS
+    return is_surname and word.is_last
+
+
+def _is_person(word: str, people: Collection[str]) -> bool:
+    return word in people or (word.endswith("s") and word[:-1] in people)
 
 
 _RULES: tuple[tuple[str, str, Callable[[_Word, Collection[str]], bool]], ...] = (

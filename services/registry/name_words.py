@@ -19,7 +19,7 @@ MONTHS_BESIDE_A_NUMBER = _words("may mar march")
 FINALITY = _words("final finally really tmp temp temporary copy backup bak wip untitled asdf foo")
 FINALITY_AT_THE_END = _words("""
     new newest latest old older best better last current currently good real test testing draft fixed fix updated
-    improved legacy experiment experimental poc ok working done release
+    improved legacy experiment experimental poc ok working done release retrained tuned hotfix nightly today candidate
 """)
 STAGES = _words("prod production staging stage stg dev development uat preprod archived champion challenger")
 GENERIC = _words("model models ml ai my our the a an data pipeline thing stuff registered mymodel estimator")
@@ -53,11 +53,13 @@ GIVEN_NAMES = _words("""
 
 VERSION = re.compile(r"(v|ver|vers|version|rev|revision|iter|iteration|attempt|try|run|exp)[0-9]+")
 VERSION_WORD = re.compile(r"v|ver|vers|version|rev|revision")
+COUNTED_STATE = re.compile(r"v?(final|latest|new|old|copy|draft|test|tmp|temp|fix|fixed|rc|alpha|beta)[0-9]+|vfinal|rc")
+NUMBER_WORDS = _words("one two three four five six seven eight nine ten 1st 2nd 3rd")
 NUMBER = re.compile(r"[0-9]+")
 YEAR = re.compile(r"(19|20)[0-9]{2}")
 DATE = re.compile(
     r"(19|20)[0-9]{2}((0[1-9]|1[0-2])([0-3][0-9])?)?|[0-3][0-9](0[1-9]|1[0-2])(19|20)[0-9]{2}"
-    r"|(19|20)?[0-9]{2}q[1-4]|q[1-4]((19|20)?[0-9]{2})?|fy[0-9]{2,4}|(week|wk|kw|cw)[0-9]{1,2}|h[12]"
+    r"|(19|20)?[0-9]{2}q[1-4]|q[1-4]((19|20)?[0-9]{2})?|fy[0-9]{2,4}|(week|wk|kw|cw|w)[0-9]{1,2}|h[12]"
     r"|(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*[0-9]{2,4}|[0-9]{10,14}"
 )
 COUNTED_KIND = re.compile(rf"({'|'.join(sorted(KINDS))})[0-9]+")
