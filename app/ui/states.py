@@ -80,6 +80,8 @@ STATES = MappingProxyType(
         **_styles(Tone.BAD, breaking="broken_image", removed="remove", retyped="swap_horiz"),
         **_styles(Tone.ACTIVE, made_optional="lock_open"),
         "signature_present": StateStyle(label="Present", tone=Tone.GOOD, icon="check"),
+        "sunset_near": StateStyle(label="Deprecated", tone=Tone.CAUTION, icon="hourglass_bottom"),
+        "sunset_over": StateStyle(label="Past sunset", tone=Tone.BAD, icon="event_busy"),
         "signature_absent": StateStyle(label="None", tone=Tone.CAUTION, icon="priority_high"),
         "signature_inputs_only": StateStyle(label="Inputs only", tone=Tone.CAUTION, icon="priority_high"),
         "signature_no_inputs": StateStyle(label="No inputs", tone=Tone.CAUTION, icon="priority_high"),
