@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from app.commands.gates import read_text
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
 from services.changes import Change, ChangeState
 from services.clock import to_text
 from services.promotions import Promotion, parse_stage, to_json
@@ -104,7 +104,7 @@ def _add_decisions(group: click.Group) -> None:
     @json_option
     def show(change_id: int, *, as_json: bool) -> int:
         """Show one with its evidence and decisions."""
-        return _answer(current_gatehouse().changes.get(change_id), as_json=as_json, judge=False)
+        return _answer(reading_gatehouse(f"change/{change_id}").changes.get(change_id), as_json=as_json, judge=False)
 
     for name, help_text in (
         ("approve", "Approve it, with a reason."),
@@ -166,7 +166,7 @@ def _list(
     *,
     as_json: bool,
 ) -> int:
-    found = current_gatehouse().changes.list_changes(
+    found = reading_gatehouse("changes").changes.list_changes(
         states=None if state is None else [ChangeState(state)],
         kinds=kinds,
         model=model,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from app.facade import Gatehouse
-from services.identity.actors import Actor
+from services.identity.actors import Actor, Permission
 from services.logs import current_reference
 from services.settings import load_settings
 from services.untrusted.escape import as_line
@@ -29,6 +29,20 @@ def current_gatehouse() -> Gatehouse:
 def current_actor() -> Actor:
     """Return who acts: the holder of GATEHOUSE_TOKEN, or the local admin of an embedded store."""
     return current_gatehouse().get_caller(origin=f"cli {current_reference()}")
+
+
+def reading_gatehouse(subject: str) -> Gatehouse:
+    """Return the facade to a caller who may look at models and at what is decided about them.
+
+    Args:
+        subject: what is looked at, for the event of a refusal.
+
+    Raises:
+        Forbidden: the caller may not.
+    """
+    gatehouse = current_gatehouse()
+    gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject=subject)
+    return gatehouse
 
 
 def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], is_yes: bool = True) -> int:

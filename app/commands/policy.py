@@ -9,7 +9,7 @@ import click
 
 from app.commands.changes import change_json
 from app.commands.gates import read_bytes, read_text
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
 from app.facade import DOCUMENT_KINDS
 from services.clock import to_text
 from services.documents import DEFAULT_NAME, DocumentKind, Problem, compare_texts, parse, unified_diff, validate
@@ -40,7 +40,7 @@ def policy_command() -> None:
 def list_documents(kind: str | None, after: str | None, limit: int, *, as_json: bool) -> int:
     """List documents and what is in force."""
     last_kind, _, last_name = (after or "").partition("/")
-    found = current_gatehouse().documents.list_documents(
+    found = reading_gatehouse("documents").documents.list_documents(
         kind=kind, after=(last_kind, last_name) if after else None, limit=limit
     )
     documents = [
@@ -65,7 +65,7 @@ def list_documents(kind: str | None, after: str | None, limit: int, *, as_json: 
 @json_option
 def show(name: str, kind: str, revision: int | None, *, as_json: bool) -> int:
     """Print a document: what is in force, or one revision."""
-    documents = current_gatehouse().documents
+    documents = reading_gatehouse(f"document/{kind}/{name}").documents
     found = documents.get_in_force(kind, name) if revision is None else documents.get_revision(kind, name, revision)
     document = {
         "kind": kind,
@@ -111,7 +111,7 @@ def diff(file: Path, name: str | None, kind: str | None, *, as_json: bool) -> in
     text = read_text(file)
     found = _kind_of(text.encode(), kind)
     name = name or _name_of(text, found)
-    current = current_gatehouse().documents.find_in_force(found.name, name)
+    current = reading_gatehouse(f"document/{found.name}/{name}").documents.find_in_force(found.name, name)
     told = unified_diff(
         "" if current is None else current.text, text, old_name=f"{found.name}/{name} in force", new_name=str(file)
     )

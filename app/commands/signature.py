@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.commands.output import answer, current_gatehouse, json_option, table
+from app.commands.output import answer, json_option, reading_gatehouse, table
 from services.errors import InvalidInput, NotFound
 from services.registry.references import parse_reference, resolve_reference
 from services.signatures.break_examples import find_break_examples
@@ -172,7 +172,7 @@ def read_reference(text: str) -> SignatureReading:
     reference = parse_reference(text, allow_path=True)
     if reference.path is not None:
         return read_reference_path(reference.path)
-    registry = current_gatehouse().registry
+    registry = reading_gatehouse(text).registry
     version = resolve_reference(registry, reference)
     return read_signature(registry.read_file(version, "MLmodel", max_bytes=MAX_MLMODEL_BYTES))
 

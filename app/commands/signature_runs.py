@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
 from app.commands.signature import column_value, read_reference, signature_command, told_adjustments
 from services.errors import InvalidInput
 from services.registry.references import parse_reference, resolve_reference
@@ -100,7 +100,7 @@ def plan_migration(
 
     The roles are serving, callers, data_science and release. Exit code 0 when nothing is missing.
     """
-    gatehouse = current_gatehouse()
+    gatehouse = reading_gatehouse(new)
     before, after = (resolve_reference(gatehouse.registry, parse_reference(ref)) for ref in (old, new))
     if before.name != after.name:
         raise InvalidInput(
