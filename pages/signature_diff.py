@@ -15,10 +15,18 @@ from pages.parts.signatures import read_indexed, show_comparison, tone_of
 from services.signatures.explain import find_explanation
 from services.signatures.matrix import compare_all
 from services.signatures.migration import list_plan_problems
-from services.signatures.verdicts import Direction
+from services.signatures.verdicts import Direction, Verdict
 
 gatehouse = get_gatehouse()
 _MATRIX_VERSIONS = 50
+_CALLERS = ("DataFrame", "JSON")
+_SIGNS = {
+    Verdict.IDENTICAL: "=",
+    Verdict.COMPATIBLE: "✓",
+    Verdict.RISKY: "!",
+    Verdict.UNKNOWN: "?",
+    Verdict.BREAKING: "✕",
+}
 _DIRECTIONS = {
     Direction.BACKWARD: "Backward: the new one takes today's requests",
     Direction.FORWARD: "Forward: rolling back is safe",
@@ -46,20 +54,29 @@ def choose_direction() -> Direction:
 
 
 def show_matrix(model: str, versions: list[int], direction: Direction) -> None:
-    """Draw every version against every other."""
+    """Draw every version against every other, for one kind of caller."""
     shown = sorted(versions)[-_MATRIX_VERSIONS:]
+    caller = st.segmented_control("Callers", _CALLERS, default=_CALLERS[0], required=True, key="matrix_callers")
     cells = compare_all({version: read_indexed(gatehouse, model, version) for version in shown}, direction)
+    verdicts = [
+        [cells[old, new].verdict if caller == _CALLERS[0] else cells[old, new].json_verdict for new in shown]
+        for old in shown
+    ]
     names = tuple(ui.version_label(version) for version in shown)
     ui.show_matrix(
         ui.Matrix(
             rows=names,
             columns=names,
-            tones=tuple(tuple(tone_of(cells[old, new].verdict) for new in shown) for old in shown),
-            texts=tuple(tuple(cells[old, new].verdict.value for new in shown) for old in shown),
+            tones=tuple(tuple(map(tone_of, row)) for row in verdicts),
+            texts=tuple(tuple(_SIGNS[verdict] for verdict in row) for row in verdicts),
+            hovers=tuple(tuple(verdict.value for verdict in row) for row in verdicts),
         ),
         key="matrix",
-        alt=f"Compatibility of every version of {model}, from the row to the column",
+        alt=f"Compatibility of every version of {model} for {caller} callers, from the row to the column",
     )
+    legend = " · ".join(f"{sign} {verdict}" for verdict, sign in _SIGNS.items())
+    older = f" · the newest {_MATRIX_VERSIONS} of {len(versions)}" if len(versions) > _MATRIX_VERSIONS else ""
+    st.markdown(f":gray[From the version of the row to that of the column: {legend}{older}]")
 
 
 def plan(model: str, old: int, new: int) -> None:
@@ -70,8 +87,8 @@ def plan(model: str, old: int, new: int) -> None:
         return
     drawn = migration_plan.draw_up(gatehouse, comparison, model, old, new)
     migration_plan.show_steps(drawn.to_json(), key="plan_steps")
-    for problem in list_plan_problems(drawn, today=gatehouse.clock().date()):
-        st.markdown(f":gray[{ui.md(problem)}]")
+    if problems := list_plan_problems(drawn, today=gatehouse.clock().date()):
+        st.markdown(f":gray[{ui.md(' '.join(problems))}]")
     download(drawn.to_json(), f"migration-{model}-{old}-{new}.json", "Download the plan", key="download_plan")
     st.markdown(":gray[A promotion to production asks for the same; from a pipeline, give it this file.]")
 
@@ -126,7 +143,10 @@ if not versions:
 comparison = show_comparison(gatehouse, model, old, new, direction)
 download(comparison.to_json(), f"{model}-{old}-{new}.json", "Download as JSON", key="download")
 matrix, own_file, migration, message = st.tabs(
-    ["All versions", "Try my file", "Migration plan", "Explain an error"], on_change="rerun", key="tab"
+    ["All versions", "Try my file", "Migration plan", "Explain an error"],
+    on_change="rerun",
+    key="tab",
+    bind="query-params",
 )
 if matrix.open:
     with matrix, ui.guarded():

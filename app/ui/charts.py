@@ -54,12 +54,13 @@ class Interval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matrix:
-    """States by row and column, None where there is none; `texts` are what the cells say."""
+    """States by row and column, None where there is none; `texts` are what the cells say, `hovers` what they mean."""
 
     rows: tuple[str, ...]
     columns: tuple[str, ...]
     tones: tuple[tuple[Tone | None, ...], ...]
     texts: tuple[tuple[str, ...], ...] = ()
+    hovers: tuple[tuple[str, ...], ...] = ()
 
 
 def show_lines(
@@ -238,7 +239,8 @@ def _matrix_figure(matrix: Matrix, theme: Theme) -> Any:
             texttemplate="%{text}" if matrix.texts else None,
             textfont={"color": colors.text, "size": 12},
             hoverongaps=False,
-            hovertemplate="%{y}, %{x}<br>%{text}<extra></extra>",
+            customdata=matrix.hovers or matrix.texts or None,
+            hovertemplate="%{y}, %{x}<br>%{customdata}<extra></extra>",
         )
     )
     return _styled(

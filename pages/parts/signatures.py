@@ -118,7 +118,7 @@ def _verdict_card(label: str, verdict: Verdict) -> ui.Card:
         Verdict.COMPATIBLE: "served as before",
         Verdict.RISKY: "look before you go on",
         Verdict.UNKNOWN: "cannot be judged",
-        Verdict.BREAKING: "would be refused or misread",
+        Verdict.BREAKING: "refused or misread",
     }
     return ui.Card(label=label, value=verdict.value.capitalize(), delta=told[verdict], tone=_TONES[verdict])
 
@@ -204,12 +204,12 @@ def _show_rows(rows: Sequence[Mapping[str, Any]]) -> None:
     has_folds = any("fold" in row for row in rows)
     columns = [
         ui.Column(name="path", label="Column", width="medium", pinned=True),
-        ui.Column(name="side", label="Side", width="small"),
         ui.Column(name="kind", label="Change", kind=ui.Kind.STATE),
-        ui.Column(name="before", label="Was"),
-        ui.Column(name="after", label="Is"),
         ui.Column(name="effect", label="DataFrame", kind=ui.Kind.STATE),
         ui.Column(name="json_effect", label="JSON", kind=ui.Kind.STATE),
+        ui.Column(name="before", label="Was"),
+        ui.Column(name="after", label="Is"),
+        ui.Column(name="side", label="Side", width="small"),
         ui.Column(name="reason", label="Why", width="large"),
     ]
     if has_folds:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -28,7 +29,7 @@ class Model:
 class World:
     """One version whose folder is real, and the log that its runs are kept in."""
 
-    def __init__(self, store: Store, clock: FakeClock, folder: Path, source: str = SUM, **model: bool) -> None:
+    def __init__(self, store: Store, clock: FakeClock, folder: Path, source: str = SUM, **model: Any) -> None:
         written = write_model(folder / "model", source, **model)
         files = {str(path.relative_to(written)): path.read_bytes() for path in written.rglob("*") if path.is_file()}
         registry = FakeRegistry()

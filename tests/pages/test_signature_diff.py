@@ -1,0 +1,107 @@
+"""The signature page over versions of our own: what it shows of a change, and what it asks for a breaking one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from app.facade import Gatehouse
+from app.ui import session, status
+from services.registry.fake import FakeRegistry
+from services.registry.sync import Sync
+from services.settings import load_settings
+from services.signatures.reader import read_signature
+from services.signatures.values import Columns, Signature
+from tests.pages.test_every_page import RELEASE_MANAGER, visit
+from tests.servers import free_port
+from tests.signatures.builders import columns, obj, tensor
+from tests.signatures.truth import mlmodel_text
+
+OLD = columns(amount="long", customer=obj(zip="string", street="string"), hour="long")
+NEW = columns(amount="double", customer=obj(zip="long", street="long"), hour="long")
+
+
+@pytest.fixture
+def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gatehouse]:
+    """Three versions: the second breaks two fields inside one column, the third has no signature."""
+    made = Gatehouse(load_settings({}, home=tmp_path, tracking_uri=f"http://127.0.0.1:{free_port()}"))
+    for module in (session, status):
+        monkeypatch.setattr(module, "get_gatehouse", lambda: made)
+    st.cache_data.clear()
+    registry = FakeRegistry()
+    for schema in (OLD, NEW):
+        registry.add_version("fraud_detector", mlmodel=_mlmodel(schema))
+    registry.add_version("fraud_detector", mlmodel="flavors: {}\n")
+    Sync(registry, made.store, signature_state=lambda text: read_signature(text).state.value).run(is_full=True)
+    yield made
+    made.store.close()
+
+
+def _mlmodel(schema: Columns) -> str:
+    return mlmodel_text(Signature(inputs=schema, outputs=tensor("int64", -1))).decode()
+
+
+def page(monkeypatch: pytest.MonkeyPatch, **params: str) -> AppTest:
+    app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="fraud_detector", **params)
+    assert not app.exception
+    return app
+
+
+def paths(app: AppTest) -> list[str]:
+    return [str(path) for path in app.dataframe[0].value["path"]]
+
+
+def test_an_address_chooses_versions_and_direction(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(monkeypatch, old="1", new="2", direction="full")
+    assert [box.value for box in app.selectbox][:4] == ["fraud_detector", 1, 2, "full"]
+    assert [metric.value for metric in app.metric][:2] == ["Breaking", "Breaking"]
+
+
+def test_a_bad_address_falls_back(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(monkeypatch, old="77", new="x", direction="sideways")
+    assert [box.value for box in app.selectbox][1:4] == [2, 3, "backward"]
+
+
+def test_only_what_changed_is_shown_and_nested_changes_are_folded(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = page(monkeypatch, old="1", new="2")
+    assert sorted(paths(app)) == ["amount", "customer"]
+    assert "Show 2 inside" in list(app.dataframe[0].value["fold"])
+    app.session_state["signature_unfolded"] = {"inputs customer"}
+    app.run()
+    assert {"customer.zip", "customer.street"} <= {path.strip() for path in paths(app)}
+    app.toggle(key="signature_all").set_value(True).run()
+    assert {"hour", "0"} <= set(paths(app))
+
+
+def test_what_cannot_be_compared_says_why(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(monkeypatch, old="1", new="3")
+    assert [metric.value for metric in app.metric][:2] == ["Unknown", "Unknown"]
+    assert "logged without a signature" in app.warning[0].value
+
+
+def test_a_breaking_change_asks_for_a_plan(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(monkeypatch, old="1", new="2", tab="Migration plan")
+    steps = app.dataframe[1].value
+    assert len(steps) == 6
+    assert any("has no owner" in text.value for text in app.markdown)
+    for role in ("serving", "callers", "data_science", "release"):
+        app.text_input(key=f"plan_{role}").set_value("@lee")
+    app.run()
+    assert set(app.dataframe[1].value["owner"]) == {"@lee"}
+    assert not any("has no owner" in text.value for text in app.markdown)
+    unbroken = page(monkeypatch, old="1", new="1", tab="Migration plan")
+    assert any("No plan is needed" in text.value for text in unbroken.markdown)
+
+
+def test_a_pasted_error_is_explained(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = page(monkeypatch, old="1", new="2", tab="Explain an error")
+    app.text_area[0].set_value("Can not safely convert int64 to float64").run()
+    assert app.code
+    app.text_area[0].set_value("Segmentation fault").run()
+    assert any("not in the catalogue" in text.value for text in app.markdown)
