@@ -105,3 +105,50 @@ def test_a_pasted_error_is_explained(gatehouse: Gatehouse, monkeypatch: pytest.M
     assert app.code
     app.text_area[0].set_value("Segmentation fault").run()
     assert any("not in the catalogue" in text.value for text in app.markdown)
+
+
+FLAT = columns(amount="double", country="string", hour="long")
+
+
+def tried(app: AppTest, name: str, content: bytes) -> AppTest:
+    app.file_uploader[0].set_value((name, content, "application/octet-stream")).run()
+    assert not app.exception
+    return app
+
+
+@pytest.fixture
+def flat(gatehouse: Gatehouse) -> Gatehouse:
+    """A fourth version that takes a flat table."""
+    registry = FakeRegistry()
+    registry.add_version("flat_model", mlmodel=_mlmodel(FLAT))
+    Sync(registry, gatehouse.store, signature_state=lambda text: read_signature(text).state.value).run(is_full=True)
+    return gatehouse
+
+
+def test_a_file_that_fits_is_taken(flat: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="flat_model", tab="Try my file")
+    tried(app, "data.csv", b"amount,country,hour\n1.5,US,7\n")
+    assert [said.value for said in app.success] == ["v1 takes this data (1 rows)."]
+
+
+def test_a_file_that_does_not_fit_is_conformed_where_nothing_is_lost(
+    flat: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="flat_model", tab="Try my file")
+    tried(app, "data.csv", b"country,amount,hour\n007,3,7\n")
+    assert app.error[0].value == "v1 refuses this data (1 rows)."
+    assert any("cast to float64" in text.value for text in app.markdown)
+    assert any(button.label == "Download the conformed data" for button in app.get("download_button"))
+    tried(app, "data.csv", b"country,amount,hour\nUS,1.5,7.5\n")
+    assert app.error[-1].value == "It cannot be conformed."
+    app.multiselect(key="allow").set_value(["hour"]).run()
+    assert any("losing the fraction of 7" in text.value for text in app.markdown)
+
+
+def test_a_request_is_judged_as_the_scoring_server_treats_it(flat: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="flat_model", tab="Try my file")
+    request = b'{"dataframe_records": [{"amount": 1, "country": "US", "hour": 7}]}'
+    assert tried(app, "request.json", request).success[0].value == "v1 takes this request."
+    broken = tried(app, "request.json", b'{"dataframe_records": [{"amount": "much"}]}')
+    assert broken.error[0].value == "v1 refuses this request."
+    assert tried(app, "data.csv", b"\xff\xfe\x00").error
