@@ -36,7 +36,7 @@ _COMMANDS = {
     "pins": "app.commands.deployments",
     "rollback": "app.commands.deployments",
     "ramp": "app.commands.deployments",
-    "serve": "app.commands.deployments",
+    "serve": "app.commands.serving",
     "policy": "app.commands.policy",
     "shadow": "app.commands.shadow",
     "lineage": "app.commands.lineage",

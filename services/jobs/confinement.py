@@ -31,6 +31,8 @@ class Limits:
         tmp_bytes: what it may write to /tmp, and as much to /dev/shm.
         processes: processes and threads at a time.
         open_files: open files of each process.
+        is_endless: it runs until it is cancelled: time is not limited, of what it prints the last mebibyte is kept,
+            and it is looked at once a second.
     """
 
     wall_s: float = 60
@@ -39,13 +41,14 @@ class Limits:
     tmp_bytes: int = 256 * MIB
     processes: int = 64
     open_files: int = 512
+    is_endless: bool = False
 
     @property
     def rlimits(self) -> dict[str, str]:
         """The limits that the kernel itself holds, as prlimit(1) takes them."""
         return {
             # A second between the two: the first ends it with a signal that says why.
-            "cpu": f"{self.cpu_s}:{self.cpu_s + 1}",
+            "cpu": "unlimited" if self.is_endless else f"{self.cpu_s}:{self.cpu_s + 1}",
             "data": str(self.memory_bytes),
             "fsize": str(self.tmp_bytes),
             "nproc": str(self.processes),

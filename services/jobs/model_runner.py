@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import Field, ValidationError
 
 from services.jobs.confinement import MIB, Ending, Limits, SandboxResult, Sink
-from services.jobs.probe import Answer, Predictions, Probe, ProbeSpec, RunFailure, Trials
+from services.jobs.probe import Answer, Predictions, Probe, ProbeSpec, RunFailure, Served, Trials
 from services.jobs.sandbox import run_sandboxed
 from services.jobs.trials import Trial
 
@@ -123,6 +123,30 @@ class ModelRunner:
                 written.unlink(missing_ok=True)
         return answer
 
+    def serve(
+        self,
+        model_folder: Path,
+        channel: int,
+        *,
+        niceness: int = 0,
+        is_cancelled: Callable[[], bool] = lambda: False,
+    ) -> Served | RunFailure:
+        """Load the model in a folder and let it answer what comes through a socket, until the other end is closed.
+
+        Args:
+            model_folder: where the model's MLmodel file lies.
+            channel: one end of a pair of sockets; what goes over it is in `services.jobs.child.exchange`.
+            niceness: how far it gives way to other processes, from 0 to 19.
+            is_cancelled: asked once a second; True ends the run.
+
+        Raises:
+            Unavailable: this machine has no sandbox.
+            NotFound: the folder is not there.
+        """
+        command = {"do": "serve", "niceness": niceness}
+        channels = {"CHANNEL": channel}
+        return self._run(model_folder, None, command, _Dialogue(Served), channels=channels, is_cancelled=is_cancelled)
+
     def try_requests(
         self,
         model_folder: Path,
@@ -147,6 +171,7 @@ class ModelRunner:
         dialogue: _Dialogue[Report],
         *,
         sinks: Sequence[Sink] = (),
+        channels: Mapping[str, int] | None = None,
         trials: Sequence[Trial] = (),
         is_cancelled: Callable[[], bool],
     ) -> Report | RunFailure:
@@ -163,6 +188,7 @@ class ModelRunner:
                 [sys.executable, "-I", "-m", "services.jobs.child", _JOB],
                 inputs=inputs,
                 sinks=[Sink(name="RESULT", write=dialogue.hear, max_bytes=ANSWER_BYTES), *sinks],
+                channels=channels,
                 environ=_ENVIRON,
                 limits=self._limits,
                 is_cancelled=is_cancelled,

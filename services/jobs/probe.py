@@ -136,3 +136,9 @@ class RunFailure:
     ending: Ending
     reason: str
     stderr: str
+
+
+class Served(Answer):
+    """How many requests a model answered before its channel was closed."""
+
+    requests: int = Field(ge=0)

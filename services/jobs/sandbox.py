@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -28,6 +29,7 @@ def run_sandboxed(
     *,
     inputs: Mapping[str, Path] | None = None,
     sinks: Sequence[Sink] = (),
+    channels: Mapping[str, int] | None = None,
     environ: Mapping[str, str] | None = None,
     limits: Limits | None = None,
     is_cancelled: Callable[[], bool] = lambda: False,
@@ -38,20 +40,21 @@ def run_sandboxed(
         program: the command, as seen from inside.
         inputs: absolute path inside to file or folder outside; read-only.
         sinks: pipes besides stdout and stderr, of which a mebibyte each is kept.
+        channels: open descriptors that the program gets, such as one end of a pair of sockets; the number of each
+            stands in the variable `<name>_FD`.
         environ: variables besides the few every program gets.
         limits: what it may use; by default, what `Limits` says.
-        is_cancelled: asked fifty times a second; True ends the program.
+        is_cancelled: asked twenty times a second; True ends the program.
 
     Raises:
         Unavailable: this machine has no bubblewrap, or does not let it work.
     """
     tools = find_tools()
     limits = limits or Limits()
+    channels = channels or {}
     out, err = bytearray(), bytearray()
     supervisor = Supervisor(limits, is_cancelled)
-    streams = [
-        Sink(name=name, write=kept.extend, max_bytes=STREAM_BYTES) for name, kept in (("stdout", out), ("stderr", err))
-    ]
+    streams = [_stream("stdout", out, limits), _stream("stderr", err, limits)]
     with _staged(inputs or {}, tools) as staged, contextlib.ExitStack() as stack:
         pipes = [Pipe(stack, sink) for sink in (*streams, *sinks, supervisor.status_sink)]
         rules = _open_filter(stack)
@@ -59,7 +62,11 @@ def run_sandboxed(
             program,
             tools=tools,
             inputs=staged,
-            environ={**(environ or {}), **{f"{pipe.sink.name}_FD": str(pipe.writer) for pipe in pipes[2:-1]}},
+            environ={
+                **(environ or {}),
+                **{f"{pipe.sink.name}_FD": str(pipe.writer) for pipe in pipes[2:-1]},
+                **{f"{name}_FD": str(descriptor) for name, descriptor in channels.items()},
+            },
             limits=limits,
             status_fd=pipes[-1].writer,
             seccomp_fd=rules,
@@ -69,7 +76,7 @@ def run_sandboxed(
             stdin=subprocess.DEVNULL,
             stdout=pipes[0].writer,
             stderr=pipes[1].writer,
-            pass_fds=[rules, *(pipe.writer for pipe in pipes[2:])],
+            pass_fds=[rules, *(pipe.writer for pipe in pipes[2:]), *channels.values()],
             env={},
             start_new_session=True,
         )
@@ -94,6 +101,17 @@ def check_sandbox() -> None:
             f"The sandbox does not work on this machine: {result.reason}",
             next_step="Check bubblewrap with `bwrap --unshare-all --ro-bind / / true`.",
         )
+
+
+def _stream(name: str, kept: bytearray, limits: Limits) -> Sink:
+    if not limits.is_endless:
+        return Sink(name=name, write=kept.extend, max_bytes=STREAM_BYTES)
+
+    def keep_last(chunk: bytes) -> None:
+        kept.extend(chunk)
+        del kept[:-STREAM_BYTES]
+
+    return Sink(name=name, write=keep_last, max_bytes=sys.maxsize)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from services.jobs.confinement import MIB, Ending, Limits, SandboxResult, Sink
 from services.jobs.process_tree import list_namespace, resident_bytes
 
 WATCH_SECONDS = 0.05
+ENDLESS_WATCH_SECONDS = 1.0
 DRAIN_SECONDS = 10.0
 STATUS_BYTES = 4096
 READ_BYTES = 65_536
@@ -57,6 +58,7 @@ class Supervisor:
     def __init__(self, limits: Limits, is_cancelled: Callable[[], bool]) -> None:
         self._limits = limits
         self._is_cancelled = is_cancelled
+        self._watch_s = ENDLESS_WATCH_SECONDS if limits.is_endless else WATCH_SECONDS
         self._status = bytearray()
         self._cause: _Cause | None = None
         self._started = time.monotonic()
@@ -75,7 +77,7 @@ class Supervisor:
                     pipe.close_writer()
                     selector.register(pipe.reader, selectors.EVENT_READ, pipe)
                 while selector.get_map() and self._cause is None:
-                    for key, _ in selector.select(WATCH_SECONDS):
+                    for key, _ in selector.select(self._watch_s):
                         if not self._read(key.data):
                             selector.unregister(key.fd)
                     self._find_cause()
@@ -115,9 +117,9 @@ class Supervisor:
 
     def _find_cause(self) -> None:
         now = time.monotonic()
-        if now - self._started >= self._limits.wall_s:
+        if not self._limits.is_endless and now - self._started >= self._limits.wall_s:
             self._stop(Ending.OUT_OF_TIME, f"It took longer than {self._limits.wall_s:g} seconds.")
-        if now - self._watched < WATCH_SECONDS:
+        if now - self._watched < self._watch_s:
             return
         self._watched = now
         if self._is_cancelled():

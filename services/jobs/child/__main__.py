@@ -37,6 +37,7 @@ def _run(job: Mapping[str, Any], answer: Callable[..., None]) -> None:
     from services.jobs.child.measures import Subject, resident_bytes
     from services.jobs.child.predicting import predict
     from services.jobs.child.probing import probe
+    from services.jobs.child.serving import serve
     from services.jobs.child.trying import try_requests
 
     baseline_bytes = resident_bytes()
@@ -48,7 +49,7 @@ def _run(job: Mapping[str, Any], answer: Callable[..., None]) -> None:
         start_s=time.perf_counter() - started,
         baseline_bytes=baseline_bytes,
     )
-    commands = {"probe": probe, "predict": predict, "try": try_requests}
+    commands = {"probe": probe, "predict": predict, "try": try_requests, "serve": serve}
     for command in job["commands"]:
         answer(report=commands[command["do"]](subject, command, answer))
 

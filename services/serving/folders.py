@@ -1,0 +1,109 @@
+"""Where the models that serve lie: downloaded once into the home, and held against the digest that was approved.
+
+A folder is put in place whole. One whose bytes are not those that were approved is refused, whoever changed them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from services.errors import Blocked, Unavailable
+from services.registry.digest import digest_folder
+from services.registry.port import Registry
+from services.registry.writes import Watched
+from services.store import Store
+from services.store import registry_drift as facts
+
+_PIECE_BYTES = 1 << 20
+
+
+class Folders(Protocol):
+    """Gives the folder of a version."""
+
+    def get(self, model: str, version: int) -> Path:
+        """Return the folder of a version's model, ready to be loaded."""
+
+
+class KeptFolders:
+    """Models in the home.
+
+    Args:
+        root: the folder that holds them, one a model and version.
+        open_registry: gives the registry, asked only for what is not here yet.
+    """
+
+    def __init__(self, root: Path, *, open_registry: Callable[[], Registry], store: Store) -> None:
+        self._root = root
+        self._open_registry = open_registry
+        self._store = store
+
+    def get(self, model: str, version: int) -> Path:
+        """Return the folder of a version's model, downloading it if it is not here.
+
+        Raises:
+            Blocked: its bytes are not those that were approved.
+            NotFound: the registry has no such version, or no files of it.
+            Unreachable: it is not here, and the registry or the store does not answer.
+            Unavailable: it cannot be written.
+        """
+        kept = self._root / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{version}"
+        approved = self._find_approved(model, version)
+        if kept.exists():
+            if approved is None or digest_of(kept) == approved:
+                return kept
+            shutil.rmtree(kept)
+        try:
+            self._download(model, version, kept, approved)
+        except OSError as error:
+            raise Unavailable(
+                f"{model}/{version} cannot be kept at {kept}: {error.strerror or error}.",
+                next_step="Check that the home can be written and that the disk has space.",
+            ) from error
+        return kept
+
+    def _download(self, model: str, version: int, kept: Path, approved: str | None) -> None:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=self._root, prefix=".fetching-") as folder:
+            registry = self._open_registry()
+            fetched = registry.download(registry.get_version(model, version), Path(folder))
+            found = digest_of(fetched)
+            if approved is not None and found != approved:
+                raise Blocked(
+                    f"The files of {model}/{version} are not those that were approved ({found[:19]}…).",
+                    next_step="See `gatehouse drift list`; put the approved files back, or promote the version anew.",
+                )
+            _open_to_readers(fetched)
+            fetched.replace(kept)
+
+    def _find_approved(self, model: str, version: int) -> str | None:
+        key = {"model": model, "kind": Watched.ARTIFACTS.value, "version": version, "key": ""}
+        with self._store.read() as unit:
+            fact = facts.find_fact(unit, key)
+        return None if fact is None else fact.value
+
+
+def digest_of(folder: Path) -> str:
+    """Return `sha256:…` of a model folder, as the registry's port gives it for one that is not downloaded."""
+    digests = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            total = hashlib.sha256()
+            with path.open("rb") as file:
+                while piece := file.read(_PIECE_BYTES):
+                    total.update(piece)
+            digests[path.relative_to(folder).as_posix()] = total.digest()
+    return digest_folder(digests)
+
+
+def _open_to_readers(folder: Path) -> None:
+    # The sandbox reads as nobody in particular; without this it would copy the folder at every start.
+    for place, _folders, files in os.walk(folder):
+        Path(place).chmod(0o755)
+        for name in files:
+            Path(place, name).chmod(0o644)

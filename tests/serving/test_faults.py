@@ -1,0 +1,274 @@
+"""What may go wrong beside serving, on real servers: each ends in service, or in a clear refusal, and in a record."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Self
+
+import httpx
+import pyarrow.parquet as pq
+import pytest
+
+from services.shadow import get_log_folder
+from tests.serving.builders import MODEL, MOODY, ServedHome, Server, await_true, rows, stop
+
+MEMORY = ("--memory-mb", "700")
+
+
+class Load:
+    """Callers who ask without a pause, and what they got."""
+
+    def __init__(self, server: Server, *, callers: int = 2) -> None:
+        self._url = f"{server.url}/invocations"
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.answers: list[tuple[int, str | None]] = []
+        self._threads = [threading.Thread(target=self._ask) for _ in range(callers)]
+
+    def _ask(self) -> None:
+        invocation = rows((1.0, 0.0))
+        with httpx.Client(headers={"content-type": invocation.content_type}, timeout=60) as client:
+            while not self._stop.is_set():
+                try:
+                    answered = client.post(self._url, content=invocation.body)
+                    got = answered.status_code, answered.headers.get("x-model-version")
+                except httpx.HTTPError as error:
+                    got = 0, str(error)
+                with self._lock:
+                    self.answers.append(got)
+                time.sleep(0.005)
+
+    @property
+    def failed(self) -> list[tuple[int, str | None]]:
+        """The answers that were none."""
+        return [answer for answer in self.answers if answer[0] != 200]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+
+def serves(server: Server, version: int) -> bool:
+    return bool(server.health()["champion"] == version)
+
+
+def processes_of(server: Server, named: str) -> list[int]:
+    """Return the processes of a server whose command names something."""
+    found = []
+    for line in subprocess.run(
+        ["ps", "-eo", "pid,ppid,args"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[1:]:
+        pid, parent, command = line.split(None, 2)
+        found.append((int(pid), int(parent), command))
+    family, grew = {server.process.pid}, True
+    while grew:
+        more = {pid for pid, parent, _ in found if parent in family} - family
+        family |= more
+        grew = bool(more)
+    return [pid for pid, _, command in found if pid in family and named in command and "bwrap" not in command]
+
+
+def change_pins_under_load(home: ServedHome, changes: int) -> None:
+    for version in (1, 2, 3):
+        home.place(version)
+    home.pin(1)
+    with home.serving(*MEMORY, standbys=2) as server, Load(server) as load:
+        for number in range(changes):
+            version = (2, 3, 1)[number % 3]
+            home.pin(version)
+            await_true(lambda wanted=version: serves(server, wanted))  # type: ignore[misc]
+        versions = [answer[1] for answer in load.answers]
+    assert load.failed == []
+    assert set(versions) == {"1", "2", "3"}
+    assert home.actions().count("serving:route:taken") == changes
+
+
+def test_changes_of_pins_drop_no_request(home: ServedHome) -> None:
+    change_pins_under_load(home, 6)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_hundred_changes_of_pins_drop_no_request(home: ServedHome) -> None:
+    change_pins_under_load(home, 100)
+
+
+def test_a_champion_whose_process_is_killed_is_started_again_and_says_so_meanwhile(home: ServedHome) -> None:
+    home.place(1)
+    home.pin(1)
+    with home.serving(*MEMORY) as server:
+        for pid in processes_of(server, "services.jobs.child"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        await_true(lambda: server.health()["status"] == "down")
+        told = server.post(rows((1, 0)))
+        assert (told.status_code, told.json()["error_code"]) == (503, "UNAVAILABLE")
+        assert "fraud_detector/1 does not answer now: The model failed while serving" in told.json()["message"]
+        assert told.headers["retry-after"]
+        assert httpx.get(f"{server.url}/ping").status_code == 503
+        await_true(lambda: server.post(rows((1, 0))).status_code == 200)
+        assert server.health()["status"] == "ok"
+        await_true(lambda: "serving:version:failed" in home.actions())
+    assert home.actions() == ["serving:server:started", "serving:version:failed", "serving:server:stopped"]
+
+
+def test_a_server_that_is_killed_leaves_no_process_and_the_next_one_records_it(home: ServedHome) -> None:
+    home.place(1)
+    home.pin(1)
+    with home.serving(*MEMORY) as server:
+        await_true(lambda: "serving:server:started" in home.actions())
+        left = processes_of(server, "services.jobs.child")
+        assert left
+        server.process.kill()
+        server.process.wait()
+    await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+    with home.serving(*MEMORY) as server:
+        assert server.post(rows((1, 0))).json() == {"predictions": [0.01]}
+        await_true(lambda: "serving:server:killed" in home.actions())
+    assert sorted(home.actions()) == [
+        "serving:server:killed", "serving:server:started", "serving:server:started", "serving:server:stopped",
+    ]  # fmt: skip
+
+
+@contextmanager
+def locked(home: ServedHome) -> Iterator[None]:
+    """Hold the store so that nobody reads or writes it."""
+    holder = sqlite3.connect(home.folder / "gatehouse.db", isolation_level=None)
+    try:
+        holder.execute("PRAGMA locking_mode = EXCLUSIVE")
+        holder.execute("PRAGMA journal_mode = DELETE")
+        holder.execute("BEGIN EXCLUSIVE")
+        yield
+        holder.execute("ROLLBACK")
+    finally:
+        holder.close()
+
+
+@pytest.mark.long
+def test_while_the_store_is_locked_the_last_route_goes_on_and_says_how_old_it_is(home: ServedHome) -> None:
+    home.place(1)
+    home.place(2)
+    home.pin(1)
+    with home.serving(*MEMORY) as server, Load(server) as load:
+        home.store.close()
+        with locked(home):
+            await_true(lambda: server.health()["status"] == "degraded")
+            assert "Pins and plan were last read" in server.health()["problems"][0]
+            assert server.post(rows((1, 0))).headers["x-model-version"] == "1"
+            assert server.metric("route_age_seconds") > 5
+        home.pin(2)
+        await_true(lambda: serves(server, 2))
+        assert server.health()["status"] == "ok"
+    assert load.failed == []
+
+
+def test_a_full_disk_under_the_log_is_counted_and_serving_goes_on(home: ServedHome) -> None:
+    home.place(1)
+    home.place(2)
+    home.pin(1)
+    home.ramp(1, 2)
+    log = get_log_folder(home.folder / "shadow", MODEL)
+    log.mkdir(parents=True)
+    # A real file system of 64 KiB, which the server alone sees.
+    small = [
+        "bwrap",
+        "--dev-bind",
+        "/",
+        "/",
+        "--proc",
+        "/proc",
+        "--size",
+        "65536",
+        "--tmpfs",
+        str(log),
+        "--die-with-parent",
+    ]
+    with home.serving(*MEMORY, prefix=small) as server, Load(server) as load:
+        await_true(lambda: server.metric("log_rows_total") > 0)
+        await_true(lambda: server.health()["status"] == "degraded")
+        assert "No space left on device" in server.health()["problems"][0]
+        before = len(load.answers)
+        await_true(lambda: len(load.answers) > before + 50)
+        await_true(lambda: "serving:log:failed" in home.actions())
+        assert load.failed == []
+        (serving,) = processes_of(server, "app.cli serve")
+        os.kill(serving, signal.SIGTERM)
+        server.process.wait(60)
+    stopped = [event for event in home.audit.list_events(limit=1000).events if event.action == "serving:server:stopped"]
+    assert stopped[0].after["lost_log_rows"] > 0
+
+
+@pytest.mark.parametrize(
+    ("mood", "why"),
+    [(11.0, "exit code 3"), (12.0, "longer than 1 seconds"), (13.0, "MemoryError"), (14.0, "not today")],
+    ids=["crashes", "hangs", "leaks", "fails"],
+)
+def test_a_candidate_that_misbehaves_reaches_no_caller(home: ServedHome, mood: float, why: str) -> None:
+    home.place(1)
+    home.place(2, MOODY)
+    home.pin(1)
+    home.ramp(1, 2)
+    with home.serving(*MEMORY, "--candidate-timeout", "1" if mood == 12.0 else "30") as server, Load(server) as load:
+        await_true(lambda: server.metric("shadow_pairs_total") > 0)
+        told = server.post(rows((1, mood)), x_request_id="moody")
+        assert (told.status_code, told.headers["x-model-version"]) == (200, "1")
+        await_true(lambda: server.metric("model_errors_total", role="shadow") > 0)
+        if mood != 14.0:
+            await_true(lambda: server.metric("model_failures_total", version="2") > 0)
+            await_true(lambda: "serving:version:failed" in home.actions())
+            # It is started again, and paired again.
+            pairs = server.metric("shadow_pairs_total")
+            await_true(lambda: server.health()["status"] == "ok" and server.metric("shadow_pairs_total") > pairs)
+    assert load.failed == []
+    logged = pq.read_table(get_log_folder(home.folder / "shadow", MODEL)).to_pylist()
+    (row,) = [row for row in logged if row["request_id"] == "moody"]
+    assert why in row["candidate_error"]
+    assert (row["champion_score"], row["champion_error"]) == (0.01, None)
+
+
+def test_what_is_in_flight_is_answered_before_the_server_ends(home: ServedHome) -> None:
+    home.place(1, MOODY)
+    home.pin(1)
+    with home.serving(*MEMORY) as server:
+        answers: list[httpx.Response] = []
+        asking = threading.Thread(target=lambda: answers.append(server.post(rows((1, 15)))))
+        asking.start()
+        await_true(lambda: server.metric("in_flight") == 1)
+        assert stop(server.process) == 0
+        asking.join()
+        assert answers[0].json() == {"predictions": [0.5]}
+        with pytest.raises(httpx.ConnectError):
+            server.post(rows((1, 0)))
+    assert home.actions()[-1] == "serving:server:stopped"
+
+
+def test_a_version_that_cannot_be_loaded_is_not_switched_to(home: ServedHome) -> None:
+    home.place(1)
+    home.place(2, "raise RuntimeError('no such table')")
+    home.place(3)
+    home.pin(1)
+    with home.serving(*MEMORY) as server, Load(server) as load:
+        home.pin(2)
+        await_true(lambda: server.health()["status"] == "degraded")
+        assert "fraud_detector/2 cannot be loaded" in server.health()["problems"][0]
+        assert "no such table" in server.health()["problems"][0]
+        assert serves(server, 1)
+        home.pin(3)
+        await_true(lambda: serves(server, 3))
+        assert server.health()["status"] == "ok"
+    assert load.failed == []
+    assert "serving:route:refused" in home.actions()
