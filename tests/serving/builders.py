@@ -29,7 +29,8 @@ from services.serving.lineup import Lineup
 from services.serving.process import Invocation, Scored
 from services.serving.router import Router
 from services.signatures.values import Signature
-from services.store import Store, open_store, ramps
+from services.store import Store, open_store
+from tests.deployments.test_routes import ramp as open_ramp
 from tests.jobs.models import write_model
 
 MODEL = "fraud_detector"
@@ -55,7 +56,7 @@ class Model:
             time.sleep(3600)
         if mood == 13:
             while True:
-                self.kept.append(bytearray(os.urandom(1 << 20) * 8))
+                self.kept.append(b"x" * (64 << 20))
         if mood == 14:
             raise ValueError("not today")
         if mood == 15:
@@ -184,16 +185,7 @@ class ServedHome:
 
     def ramp(self, champion: int, candidate: int, ratio: float = 0.0) -> None:
         """Open a ramp."""
-        values: dict[str, Any] = {
-            "model": MODEL, "champion": champion, "candidate": candidate, "state": "running", "is_open": True,
-            "step": 0, "traffic_ratio": ratio, "step_started_us": 0, "checked_us": 0, "attention": "",
-            "measured": [], "plan_revision": "ramp_plan/default/1", "actor": "meera", "started_us": 0,
-        }  # fmt: skip
-        with self.store.write() as unit:
-            ramp_id = ramps.add_ramp(unit, values)
-            same = {name: values[name] for name in ("model", "step", "traffic_ratio", "actor", "measured")}
-            ramps.add_entry(unit, {**same, "ramp_id": ramp_id, "what": "started", "reason": "", "at_us": 0})
-            unit.commit()
+        open_ramp(self.store, champion=champion, candidate=candidate, traffic_ratio=ratio)
 
     def decide_by(self, text: str) -> str:
         """Put a decision policy into force and return its reference."""
