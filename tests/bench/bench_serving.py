@@ -78,7 +78,7 @@ def measure_p99_ms(url: str) -> float:
     """Return the p99 of requests that come at a fixed rate."""
     took: list[float] = []
 
-    def ask(post: Callable[[], None], caller: int) -> None:
+    def ask(post: Callable[[], str], caller: int) -> None:
         began = time.perf_counter() + caller / RATE
         for number in range(ASKED // 2):
             time.sleep(max(0.0, began + number * 2 / RATE - time.perf_counter()))
@@ -94,7 +94,7 @@ def measure_rate(url: str) -> float:
     """Return how many requests a second are answered to callers who ask without a pause."""
     counts: list[int] = []
 
-    def ask(post: Callable[[], None], _caller: int) -> None:
+    def ask(post: Callable[[], str], _caller: int) -> None:
         count, ends = 0, time.perf_counter() + THROUGHPUT_S
         while time.perf_counter() < ends:
             post()
@@ -125,13 +125,13 @@ def measure_pin_changes(home: ServedHome, standbys: int) -> list[float]:
     return took
 
 
-def in_threads(url: str, ask: Callable[[Callable[[], None], int], None], *, callers: int) -> None:
+def in_threads(url: str, ask: Callable[[Callable[[], str], int], None], *, callers: int) -> None:
     """Run callers, each with a connection of its own."""
 
     def run(caller: int) -> None:
         connection, post = connect(url)
         post()
-        ask(lambda: post() and None, caller)
+        ask(post, caller)
         connection.close()
 
     threads = [threading.Thread(target=run, args=(caller,)) for caller in range(callers)]
