@@ -116,7 +116,7 @@ def explain() -> None:
         ui.empty_state("This message is not in the catalogue", "Look at its first line in MLflow's own documentation.")
         return
     ui.key_values([("Cause", ui.md(found.cause)), ("Remedy", ui.md(found.remedy))], alt="What it means")
-    st.code(found.lines, language="python", wrap_lines=True)
+    st.code(found.lines, language=None, wrap_lines=True)
 
 
 ui.page_header("Signature diff")

@@ -105,9 +105,9 @@ def _show_examples(comparison: Comparison, old: SignatureReading, new: Signature
     with panel:
         for name, label in labels.items():
             if examples[name]:
-                text = json.dumps(finite(examples[name]), ensure_ascii=False, indent=1)
+                text = json.dumps(finite(examples[name]), ensure_ascii=False)
                 st.markdown(f":gray[{label}]")
-                st.code(text[:_MAX_EXAMPLE], language="json", wrap_lines=True)
+                st.code(text[:_MAX_EXAMPLE], language=None, wrap_lines=True)
         if not any(examples.values()):
             st.markdown(":gray[What breaks here are the answers, not the requests.]")
 

@@ -138,7 +138,7 @@ def test_a_file_that_does_not_fit_is_conformed_where_nothing_is_lost(
     tried(app, "data.csv", b"country,amount,hour\n007,3,7\n")
     assert app.error[0].value == "v1 refuses this data (1 rows)."
     assert any("cast to float64" in text.value for text in app.markdown)
-    assert any(button.label == "Download the conformed data" for button in app.get("download_button"))
+    assert len(app.get("download_button")) == 2
     tried(app, "data.csv", b"country,amount,hour\nUS,1.5,7.5\n")
     assert app.error[-1].value == "It cannot be conformed."
     app.multiselect(key="allow").set_value(["hour"]).run()
