@@ -120,10 +120,10 @@ def _life(gatehouse: Gatehouse, revision: Revision) -> None:
                 for entry in states
             ),
             ("Written", f"{ui.ago(revision.created_at, now)} by {ui.md(revision.author)}"),
-            ("Digest", f"`{revision.digest}`"),
         ],
         alt="What became of this revision",
     )
+    st.markdown(f":gray[Digest] `{revision.digest}`")
 
 
 def _choose_beside(revision: Revision, in_force: Revision | None) -> int | None:

@@ -26,7 +26,11 @@ export function render({ data, parentElement, setStateValue }) {
   instance.setStateValue = setStateValue
   if (data.text !== instance.received) {
     instance.received = data.text
-    if (data.text !== instance.sent) instance.view.replace(data.text)
+    if (data.text !== instance.sent) {
+      // Python knows it: sent back, it would start another run, which closes what a click has opened meanwhile.
+      instance.sent = data.text
+      instance.view.replace(data.text)
+    }
   }
   instance.view.update(data)
 }
