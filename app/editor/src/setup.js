@@ -57,6 +57,7 @@ export function writing(readSchema, { changed, left }) {
       indentWithTab,
     ]),
     EditorView.contentAttributes.of({
+      tabindex: "0",
       "aria-description": "Tab indents. Press Escape, then Tab, to leave the editor.",
       autocorrect: "off",
       autocapitalize: "off",
