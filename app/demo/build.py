@@ -64,6 +64,7 @@ def _make(gatehouse: Gatehouse, progress: Progress) -> None:
         for each in governed:
             each.result()
     history.govern_others(chronicle)
+    history.ramp_candidates(chronicle)
     gatehouse.deployments.write_file()
 
 

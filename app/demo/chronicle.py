@@ -117,7 +117,31 @@ class Chronicle:
             deprecations = self._gatehouse.deprecations
             deprecations.declare(self.person(who), version, sunset=sunset, replacement=instead, reason=reason)
 
-    def replay(self, who: str, model: str, champion: int, candidate: int, data: str, *, label: str, by: str) -> None:
+    def ramp(self, who: str, model: str, candidate: int, *, reason: str) -> None:
+        """Let somebody start a ramp, once."""
+        ramps = self._gatehouse.ramps
+        if not any(ramp.candidate == candidate for ramp in ramps.list_ramps(model=model)):
+            ramp = ramps.start(model, candidate=candidate, actor=self.person(who), reason=reason)
+            self._progress(f"Ramp of {model} from version {ramp.champion} to {candidate}: {ramp.state}")
+
+    def abort_ramp(self, who: str, model: str, *, reason: str) -> None:
+        """Let somebody abort the ramp that goes on, if one does."""
+        ramps = self._gatehouse.ramps
+        if ramps.list_ramps(model=model, is_open=True, limit=1):
+            ramps.abort(model, actor=self.person(who), reason=reason)
+
+    def replay(
+        self,
+        who: str,
+        model: str,
+        champion: int,
+        candidate: int,
+        data: str,
+        *,
+        label: str,
+        by: str,
+        is_timed: bool = False,
+    ) -> None:
         """Let somebody score recorded data with two versions in the sandbox; a finished replay is not done again."""
         from services.shadow import get_log_folder
         from services.shadow.replay import ReplayOptions
@@ -127,7 +151,7 @@ class Chronicle:
         gatehouse = self._gatehouse
         out = get_log_folder(gatehouse.shadow_logs, model)
         described = Described(label=label, slices=(by,))
-        options = ReplayOptions(described=described, outputs=Outputs.SCORES, threshold=_EVEN)
+        options = ReplayOptions(described=described, outputs=Outputs.SCORES, threshold=_EVEN, is_timed=is_timed)
         try:
             report = gatehouse.shadow.replay(
                 model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.demo.chronicle import Chronicle
 from app.demo.documents import fraud_policy, without_traffic
-from app.demo.materials import LIVE_TRANSACTIONS
+from app.demo.materials import HELD_OUT_SUBSCRIBERS, LIVE_TRANSACTIONS
 from services.registry.values import Stage
 
 
@@ -159,3 +159,14 @@ def govern_others(chronicle: Chronicle) -> None:
     chronicle.tell(
         chronicle.ask("ravi", "search_ranker/2", Stage.STAGING, reason="Clicks count where the text matches.")
     )
+
+
+def ramp_candidates(chronicle: Chronicle) -> None:
+    """Let one candidate run in shadow, with the pairs of a night, and another be given up."""
+    chronicle.ramp("meera", "churn_predictor", 3, reason="Does calibration change whom the team calls?")
+    # Requests without a time are of now, so they count for the step that has just begun.
+    chronicle.replay(
+        "ravi", "churn_predictor", 1, 3, HELD_OUT_SUBSCRIBERS, label="has_left", by="region", is_timed=True
+    )
+    chronicle.ramp("jun", "demand_forecaster", 2, reason="Ravi thinks that it is better at weekends.")
+    chronicle.abort_ramp("jun", "demand_forecaster", reason="It is not: see why its promotion was rejected.")

@@ -16,6 +16,7 @@ from app.demo import sales, searches, subscribers, transactions
 from app.demo.workshop import Material, keep
 
 LIVE_TRANSACTIONS = "demo/transactions_live.parquet"
+HELD_OUT_SUBSCRIBERS = "demo/subscribers_held_out.parquet"
 """Payments after training, below the home, with two slices: for shadow replay."""
 
 OPTIONAL = "device_age_days"

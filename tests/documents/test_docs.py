@@ -6,6 +6,8 @@ from typing import Any, get_args
 
 import pytest
 
+from services.deployments import StandbyState
+from services.deployments.ramp_plan import RAMP_PLAN
 from services.documents import DocumentKind, validate
 from services.gates.collectors import measured_files
 from services.gates.kinds import Gate
@@ -17,7 +19,9 @@ from services.policies.document import DECISION_POLICY
 DOCS = Path(__file__).parents[2] / "docs"
 
 
-@pytest.mark.parametrize(("page", "kind"), [("gates.md", GATE_POLICY), ("policies.md", DECISION_POLICY)])
+@pytest.mark.parametrize(
+    ("page", "kind"), [("gates.md", GATE_POLICY), ("policies.md", DECISION_POLICY), ("deployments.md", RAMP_PLAN)]
+)
 def test_the_examples_are_documents_that_validate(page: str, kind: DocumentKind[Any]) -> None:
     examples = re.findall(r"```yaml\n(.*?)```", (DOCS / page).read_text(), re.DOTALL)
     assert examples
@@ -54,3 +58,14 @@ def test_every_operator_and_key_of_a_policy_is_documented() -> None:
         for key in definitions[name]["properties"]
     }
     assert sorted(key for key in keys if key not in text) == []
+
+
+def test_every_key_of_a_ramp_plan_and_every_state_of_a_standby_is_documented() -> None:
+    text = (DOCS / "deployments.md").read_text()
+    definitions = RAMP_PLAN.json_schema()["$defs"]
+    names = ("StepText", "GuardrailsText", "QueryText")
+    keys = {key for name in names for key in definitions[name]["properties"]} | set(
+        RAMP_PLAN.json_schema()["properties"]
+    )
+    assert sorted(key for key in keys if key not in text) == []
+    assert [state for state in StandbyState if f"`{state}`" not in text] == []
