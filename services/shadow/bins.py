@@ -87,10 +87,10 @@ def difference_bin_sql(difference: str) -> str:
 
 
 def grid_cell_sql(score: str) -> str:
-    """Return the expression of how many of the thresholds 0, 0.01, … 1 a finite score reaches."""
+    """Return the expression of how many of the thresholds 0, 0.01, … 1 a finite score reaches, as a double."""
     return (
-        f"CASE WHEN {score} < 0 THEN 0 WHEN {score} >= 1 THEN {GRID + 1}"
-        f" ELSE 1 + CAST(FLOOR({score} * {GRID} + {_GRID_SLACK}) AS INTEGER) END"
+        f"CASE WHEN {score} >= 0 AND {score} < 1 THEN FLOOR({score} * {GRID} + {1 + _GRID_SLACK})"
+        f" WHEN {score} < 0 THEN 0.0 ELSE {GRID + 1}.0 END"
     )
 
 

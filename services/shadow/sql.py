@@ -109,7 +109,7 @@ SELECT {_ahead(by)}{_measure_sql("champion_score", "candidate_score", "differenc
 FROM (
     SELECT *, {champion} AS champion_place, {candidate} AS candidate_place,
         {CODES} * ({difference_bin_sql("difference")}) + {decided} AS difference_place,
-        {CODES} * ({GRID_SIDE} * ({cells[0]}) + {cells[1]}) + {decided} AS grid_place
+        {CODES} * CAST({GRID_SIDE} * ({cells[0]}) + ({cells[1]}) AS INTEGER) + {decided} AS grid_place
     FROM (SELECT *, {code} AS code, {_DIFFERENCE} AS difference FROM pairs WHERE {_SCORED}) AS scored
 ) AS placed
 GROUP BY {_sets(by, *places)}"""
