@@ -7,6 +7,7 @@ import streamlit as st
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
 from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
+from pages.parts.shadow_link import offer_shadow
 from services.gates import GateReport
 from services.identity import Permission
 from services.promotions import parse_stage
@@ -111,6 +112,8 @@ def show_report(report: GateReport) -> None:
     )
     gate_cards(results)
     gate_table(results, key="report")
+    if report.champion is not None and report.champion != report.version:
+        offer_shadow(report.model, report.champion, report.version)
 
 
 def show_trend(model: str, stage: Stage, names: tuple[str, ...]) -> None:

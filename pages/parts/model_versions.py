@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from pages.parts.shadow_link import offer_shadow
 from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.values import Stage
 
@@ -96,5 +97,6 @@ def _offer_comparison(model: ModelEntry, selected: Sequence[int]) -> None:
             help="",
             query_params={"old": f"{model.name}/{old}", "new": f"{model.name}/{new}"},
         )
+        offer_shadow(model.name, old, new)
     else:
-        st.markdown(":gray[:small[Select two versions to compare their signatures.]]")
+        st.markdown(":gray[:small[Select two versions to compare their signatures, or how they did in shadow.]]")

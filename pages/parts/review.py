@@ -11,6 +11,7 @@ from app import ui
 from app.facade import Gatehouse
 from pages.parts import policy_review
 from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
+from pages.parts.shadow_link import offer_shadow
 from services.audit import EventQuery
 from services.changes import Change, ChangeState, Decision
 from services.documents.activation import Activation
@@ -46,6 +47,9 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
     with right:
         ui.section("Approvals")
         _approvals(change, now)
+        champion = change.bound.get("alias_points_at")
+        if change.kind == Promotion.name and champion is not None:
+            offer_shadow(str(change.model), int(champion), int(change.payload["version"]))
     if is_document:
         policy_review.show_what_if(change)
     context, signature, history = st.tabs(
