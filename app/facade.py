@@ -30,6 +30,7 @@ from services.errors import GatehouseError, InvalidInput, NotFound, Unreachable
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
 from services.gates.evidence import TIER_TAG, Collector
+from services.gates.readiness import Readiness
 from services.gates.vocabulary import read_vocabulary
 from services.identity import Actor, GroupMapping, Identity, Role, system_actor
 from services.identity.auditing import Auditing
@@ -309,6 +310,11 @@ class Gatehouse:
         return Checklists(self.store, self.audit, self.identity, self.documents, clock=self.clock)
 
     @cached_property
+    def readiness(self) -> Readiness:
+        """What of the checklist evidence answers."""
+        return Readiness(self.stories, self.audit)
+
+    @cached_property
     def gates(self) -> Gates:
         """Gate policies, evaluation and waivers."""
         return Gates(
@@ -454,6 +460,7 @@ class Gatehouse:
             self.registry,
             self.checklists,
             self.stories,
+            self.readiness,
             prometheus_url=self.settings.prometheus_url,
             shadow=ShadowCollector(self.shadow_logs, home=self.home, engine=self.settings.shadow_engine),
             evidence=evidence,

@@ -11,6 +11,7 @@ from pages.parts import (
     model_lineage,
     model_metrics,
     model_problems,
+    model_readiness,
     model_record,
     model_story,
     model_versions,
@@ -85,8 +86,8 @@ def show_cards(model: ModelEntry) -> None:
 
 def show_tabs(model: ModelEntry) -> None:
     """Draw the tab that is open, and none of the others."""
-    versions, metrics, story, lineage, deployments, changes, problems = st.tabs(
-        ["Versions", "Metrics", "Story", "Lineage", "Deployments", "Changes", "To fix"],
+    versions, metrics, story, lineage, readiness, deployments, changes, problems = st.tabs(
+        ["Versions", "Metrics", "Story", "Lineage", "Readiness", "Deployments", "Changes", "To fix"],
         on_change="rerun",
         key="tab",
         bind="query-params",
@@ -104,6 +105,9 @@ def show_tabs(model: ModelEntry) -> None:
     with lineage:
         if lineage.open:
             model_lineage.show(gatehouse, model)
+    with readiness:
+        if readiness.open:
+            model_readiness.show(gatehouse, actor, model)
     with deployments:
         if deployments.open:
             model_record.show_pins(gatehouse, model)

@@ -103,11 +103,10 @@ def govern_fraud(chronicle: Chronicle) -> None:
         "maya",
         "fraud_detector/6",
         {
-            "experiment_tracking": "Every version has its run.",
-            "data_split": "12,000 payments to learn from, 6,000 held out.",
-            "feature_importance": "See plots/feature_importance.png of the run.",
-            "rollback_tested": "Rehearsed with version 5.",
-            "model_card": "See model_card.md of the run.",
+            "reproducible_training": "Seeds are fixed: https://wiki.example.com/fraud/training",
+            "alerting": "On-call of the team: https://wiki.example.com/fraud/alerts",
+            "runbook": "https://wiki.example.com/fraud/runbook",
+            "incident_response": "https://wiki.example.com/fraud/incidents",
         },
     )
     chronicle.deprecate(

@@ -23,6 +23,9 @@ class ItemText(_Strict):
     item: Word
     asks: Annotated[str, Field(min_length=1, max_length=1000)]
     hint: Text = ""
+    tiers: tuple[Word, ...] = Field(
+        default=(), description="only models of these risk tiers are asked; all unless given"
+    )
 
 
 class CategoryText(_Strict):

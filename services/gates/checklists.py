@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
 from services.audit import AuditLog
 from services.clock import Clock, from_micros, to_micros
-from services.documents.checklist import CHECKLIST_KIND, ChecklistText
+from services.documents.checklist import CHECKLIST_KIND, CategoryText, ChecklistText, ItemText
 from services.documents.library import DEFAULT_NAME
 from services.documents.reading import DocumentReader
 from services.errors import InvalidInput, NotFound
-from services.gates.evidence import ChecklistAnswers, Subject
+from services.gates.evidence import TIER_TAG, ChecklistAnswers, Subject
+from services.gates.readiness import Readiness
 from services.identity import Identity
 from services.identity.actors import Actor, Permission
 from services.store import Store
 from services.store import gates as rows
 
 MAX_NOTE = 4000
+EVIDENCE = "evidence"
+_LINK = re.compile(r"https?://[^\s/]+")
 
 
 class Answer(StrEnum):
@@ -39,6 +44,19 @@ class GivenAnswer:
     note: str
     actor: str
     at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemState:
+    """One item of a version's checklist; `by` is a person, or `evidence`; an open item has no answer."""
+
+    category: str
+    item: str
+    asks: str
+    hint: str
+    answer: Answer | None = None
+    by: str = ""
+    note: str = ""
 
 
 class Checklists:
@@ -69,7 +87,7 @@ class Checklists:
         Raises:
             Forbidden: the actor may not ask for changes, and so has no say in what they rest on.
             NotFound: the checklist in force has no such item.
-            InvalidInput: an item was put aside without a note that says why.
+            InvalidInput: an item was put aside without a note that says why, or answered with yes without a link.
         """
         subject = f"{model}/{version}"
         self._identity.demand(actor, Permission.REQUEST_CHANGE, subject=subject)
@@ -80,6 +98,11 @@ class Checklists:
             raise InvalidInput(
                 f"The answer {answer.value} to {item} needs a note of at most {MAX_NOTE} characters.",
                 next_step="Say in a sentence why the item does not apply.",
+            )
+        if answer is Answer.YES and not _LINK.search(note):
+            raise InvalidInput(
+                f"The answer yes to {item} needs a link to where it can be seen.",
+                next_step="Put an https:// address into the note.",
             )
         now = self._clock()
         with self._store.write() as unit:
@@ -108,6 +131,24 @@ class Checklists:
             )
             unit.commit()
 
+    def list_states(
+        self, model: str, version: int, evidence: Mapping[str, str], *, tier: str = ""
+    ) -> Sequence[ItemState]:
+        """Return every item that a tier is asked, answered by a person, by evidence, or open.
+
+        A person's `no` or `not applicable` stands above evidence; a `yes` rests on evidence where there is some.
+
+        Raises:
+            NotFound: no checklist is in force.
+        """
+        given = self.list_answers(model, version)
+        return [
+            _state(category, item, given.get(item.item), evidence)
+            for category in self.get_checklist().categories
+            for item in category.items
+            if not item.tiers or tier in item.tiers
+        ]
+
     def list_answers(self, model: str, version: int) -> Mapping[str, GivenAnswer]:
         """Return the answers for a version by item."""
         with self._store.read() as unit:
@@ -124,18 +165,31 @@ class Checklists:
         }
 
 
+def _state(category: CategoryText, item: ItemText, given: GivenAnswer | None, evidence: Mapping[str, str]) -> ItemState:
+    state = ItemState(category=category.category, item=item.item, asks=item.asks, hint=item.hint)
+    if given is not None and (given.answer is not Answer.YES or item.item not in evidence):
+        return replace(state, answer=given.answer, by=given.actor, note=given.note)
+    if item.item in evidence:
+        return replace(state, answer=Answer.YES, by=EVIDENCE, note=evidence[item.item])
+    return state
+
+
 class ChecklistCollector:
-    """Gathers the answers for the candidate."""
+    """Gathers the answers for the candidate, given by people and by evidence."""
 
     kind = ChecklistAnswers
 
-    def __init__(self, checklists: Checklists) -> None:
+    def __init__(self, checklists: Checklists, readiness: Readiness) -> None:
         self._checklists = checklists
+        self._readiness = readiness
 
     def collect(self, subject: Subject) -> ChecklistAnswers:
-        checklist = self._checklists.get_checklist()
-        answers = self._checklists.list_answers(subject.candidate.name, subject.candidate.version)
+        tier = subject.model.tags.get(TIER_TAG) or subject.candidate.tags.get(TIER_TAG, "")
+        evidence = self._readiness.list_evidence(subject.candidate)
+        states = self._checklists.list_states(subject.candidate.name, subject.candidate.version, evidence, tier=tier)
+        items: dict[str, list[str]] = defaultdict(list)
+        for state in states:
+            items[state.category].append(state.item)
         return ChecklistAnswers(
-            items={category.category: tuple(item.item for item in category.items) for category in checklist.categories},
-            answers={item: given.answer.value for item, given in answers.items()},
+            items=items, answers={state.item: state.answer.value for state in states if state.answer is not None}
         )

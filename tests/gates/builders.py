@@ -27,6 +27,7 @@ from services.gates.collectors.story import StoryCollector
 from services.gates.evidence import Collector, Evidence, Subject
 from services.gates.kinds import BaseGate, Gate
 from services.gates.outcomes import GateResult
+from services.gates.readiness import Readiness
 from services.identity import Identity
 from services.identity.actors import Actor, Role
 from services.lineage.telling import Stories
@@ -176,7 +177,7 @@ def build_world(
         SlicesCollector(files),
         PredictionsCollector(files),
         *result_file_collectors(files),
-        ChecklistCollector(checklists),
+        ChecklistCollector(checklists, Readiness(Stories(registry), audit)),
     ]
     gates = Gates(
         store, registry, audit, identity, documents, standard if collectors is None else collectors, clock=clock

@@ -4,7 +4,9 @@ import pytest
 
 from services.errors import Forbidden, GatehouseError, InvalidInput, NotFound
 from services.gates.checklists import Answer, ChecklistCollector
+from services.gates.readiness import Readiness
 from services.identity.actors import Actor
+from services.lineage.telling import Stories
 from services.store import Store
 from tests.conftest import FakeClock
 from tests.gates.builders import MAYA, MEERA, NOBODY, add_version, build_world, subject
@@ -15,9 +17,14 @@ def test_an_answer_stands_with_who_gave_it_and_can_be_changed(
 ) -> None:
     world = build_world(any_store, clock, tmp_path)
     world.checklists.answer(MAYA, "fraud_detector", 1, "model_card", Answer.NO)
-    world.checklists.answer(MEERA, "fraud_detector", 1, "model_card", Answer.YES, note="done now")
+    world.checklists.answer(MEERA, "fraud_detector", 1, "model_card", Answer.YES, note="see https://wiki/card")
     given = world.checklists.list_answers("fraud_detector", 1)["model_card"]
-    assert (given.answer, given.actor, given.note, given.at) == (Answer.YES, "meera", "done now", clock.now)
+    assert (given.answer, given.actor, given.note, given.at) == (
+        Answer.YES,
+        "meera",
+        "see https://wiki/card",
+        clock.now,
+    )
     assert world.checklists.list_answers("fraud_detector", 2) == {}
     event = world.audit.list_events(limit=100).events[-1]
     assert event.action == "checklist:item:answered"
@@ -49,10 +56,36 @@ def test_an_answer_that_is_refused_is_not_kept(
     assert world.checklists.list_answers("fraud_detector", 1) == {}
 
 
-def test_answers_are_evidence(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+def test_answers_of_people_and_of_evidence_are_gathered(store: Store, clock: FakeClock, tmp_path: Path) -> None:
     world = build_world(store, clock, tmp_path)
     version = add_version(world.registry)
     world.checklists.answer(MAYA, version.name, version.version, "runbook", Answer.NOT_APPLICABLE, note="batch only")
-    found = ChecklistCollector(world.checklists).collect(subject(world.registry, version))
+    world.checklists.answer(MAYA, version.name, version.version, "input_validation", Answer.NO)
+    readiness = Readiness(Stories(world.registry), world.audit)
+    found = ChecklistCollector(world.checklists, readiness).collect(subject(world.registry, version))
     assert len(found.items) == 7
-    assert found.answers == {"runbook": "not_applicable"}
+    assert found.answers["runbook"] == "not_applicable"
+    assert found.answers["model_versioning"] == "yes"
+    assert found.answers["input_validation"] == "no"
+    assert "rollback_tested" not in found.answers
+
+
+def test_a_rollback_that_was_done_answers_that_it_was_tested(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path)
+    version = add_version(world.registry)
+    with store.write() as unit:
+        world.audit.record(
+            unit, actor=MEERA, action="rollback:execution:completed", subject="fraud_detector/1", model=version.name
+        )
+        unit.commit()
+    evidence = Readiness(Stories(world.registry), world.audit).list_evidence(version)
+    assert evidence["rollback_tested"].startswith("Done for fraud_detector/1 at ")
+    states = {state.item: state for state in world.checklists.list_states(version.name, version.version, evidence)}
+    assert (states["rollback_tested"].answer, states["rollback_tested"].by) == (Answer.YES, "evidence")
+    assert states["tracing"].answer is None
+
+
+def test_a_yes_of_a_person_needs_a_link(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path)
+    with pytest.raises(InvalidInput, match="needs a link"):
+        world.checklists.answer(MAYA, "fraud_detector", 1, "runbook", Answer.YES, note="done")

@@ -125,7 +125,9 @@ def test_all_is_well_and_says_nothing(gatehouse: Gatehouse, monkeypatch: pytest.
     assert not app.warning
 
 
-@pytest.mark.parametrize("tab", ["Versions", "Metrics", "Story", "Lineage", "Deployments", "Changes", "To fix"])
+@pytest.mark.parametrize(
+    "tab", ["Versions", "Metrics", "Story", "Lineage", "Readiness", "Deployments", "Changes", "To fix"]
+)
 def test_every_tab_of_a_model_draws(tab: str, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(gatehouse)
     app = visit("model", monkeypatch, RELEASE_MANAGER, name="pricing_detector", tab=tab)

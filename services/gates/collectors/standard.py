@@ -18,6 +18,7 @@ from services.gates.collectors.shadow import ShadowCollector
 from services.gates.collectors.sources import FileSource, FolderFiles, RunFiles
 from services.gates.collectors.story import StoryCollector
 from services.gates.evidence import Collector
+from services.gates.readiness import Readiness
 from services.jobs.model_runner import ModelRunner
 from services.lineage.telling import Stories
 from services.registry.port import RegistryReader
@@ -27,6 +28,7 @@ def standard_collectors(
     registry: RegistryReader,
     checklists: Checklists,
     stories: Stories,
+    readiness: Readiness,
     *,
     prometheus_url: str,
     shadow: ShadowCollector,
@@ -52,5 +54,5 @@ def standard_collectors(
         ProbeCollector(registry, ModelRunner(), data=data),
         PrometheusCollector(prometheus_url),
         shadow,
-        ChecklistCollector(checklists),
+        ChecklistCollector(checklists, readiness),
     ]
