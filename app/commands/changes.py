@@ -12,6 +12,7 @@ from app.commands.gates import read_text
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
 from services.changes import Change, ChangeState
 from services.clock import to_text
+from services.errors import NotFound
 from services.promotions import Promotion, parse_stage, to_json
 from services.registry.references import parse_reference
 from services.signatures.migration import read_plan
@@ -96,22 +97,36 @@ def list_changes(state: str | None, model: str | None, before: int | None, limit
     return _list("changes", None, state, model, before, limit, as_json=as_json)
 
 
-def _add_decisions(group: click.Group) -> None:
-    """Give a group the commands that the inbox and promotions share: ids are one sequence."""
+def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
+    """Give a group the commands that the inbox and promotions share: ids are one sequence.
+
+    Args:
+        find: returns the change of an id, if the group is about such ones.
+    """
 
     @group.command("show")
     @click.argument("change_id", metavar="ID", type=int)
     @json_option
     def show(change_id: int, *, as_json: bool) -> int:
         """Show one with its evidence and decisions."""
-        return _answer(reading_gatehouse(f"change/{change_id}").changes.get(change_id), as_json=as_json, judge=False)
+        return _answer(find(change_id), as_json=as_json, judge=False)
 
     for name, help_text in (
         ("approve", "Approve it, with a reason."),
         ("reject", "Reject it, which ends it."),
         ("ask-for-changes", "Send it back to its requester."),
     ):
-        _add_decision(group, name, help_text)
+        _add_decision(group, find, name, help_text)
+
+    @group.command("comment")
+    @click.argument("change_id", metavar="ID", type=int)
+    @click.option("--text", required=True, help="What you want the others to know.")
+    @json_option
+    def comment(change_id: int, text: str, *, as_json: bool) -> int:
+        """Say something that decides nothing."""
+        find(change_id)
+        commented = current_gatehouse().changes.comment(change_id, actor=current_actor(), text=text)
+        return _answer(commented, as_json=as_json, judge=False)
 
     @group.command("cancel")
     @click.argument("change_id", metavar="ID", type=int)
@@ -119,6 +134,7 @@ def _add_decisions(group: click.Group) -> None:
     @json_option
     def cancel(change_id: int, reason: str, *, as_json: bool) -> int:
         """Take a request back."""
+        find(change_id)
         cancelled = current_gatehouse().changes.cancel(change_id, actor=current_actor(), reason=reason)
         return _answer(cancelled, as_json=as_json)
 
@@ -127,6 +143,7 @@ def _add_decisions(group: click.Group) -> None:
     @json_option
     def renew(change_id: int, *, as_json: bool) -> int:
         """Gather its evidence anew."""
+        find(change_id)
         return _answer(current_gatehouse().changes.renew(change_id, actor=current_actor()), as_json=as_json)
 
     @group.command("execute")
@@ -134,21 +151,37 @@ def _add_decisions(group: click.Group) -> None:
     @json_option
     def execute(change_id: int, *, as_json: bool) -> int:
         """Make it so, once it is approved."""
+        find(change_id)
         return _answer(current_gatehouse().changes.execute(change_id, actor=current_actor()), as_json=as_json)
 
 
-def _add_decision(group: click.Group, name: str, help_text: str) -> None:
+def _add_decision(group: click.Group, find: Callable[[int], Change], name: str, help_text: str) -> None:
     @group.command(name, help=help_text)
     @click.argument("change_id", metavar="ID", type=int)
     @_reason
     @json_option
     def decide(change_id: int, reason: str, *, as_json: bool) -> int:
+        find(change_id)
         decision: Callable[..., Change] = getattr(current_gatehouse().changes, name.replace("-", "_"))
         return _answer(decision(change_id, actor=current_actor(), reason=reason), as_json=as_json)
 
 
-_add_decisions(promotions_command)
-_add_decisions(changes_command)
+def _find_change(change_id: int) -> Change:
+    return reading_gatehouse(f"change/{change_id}").changes.get(change_id)
+
+
+def _find_promotion(change_id: int) -> Change:
+    change = _find_change(change_id)
+    if change.kind != Promotion.name:
+        raise NotFound(
+            f"Change {change_id} is no promotion: {change.title}.",
+            next_step=f"`gatehouse changes show {change_id}` shows it.",
+        )
+    return change
+
+
+_add_decisions(promotions_command, _find_promotion)
+_add_decisions(changes_command, _find_change)
 
 
 def change_json(change: Change) -> dict[str, Any]:
@@ -166,7 +199,7 @@ def _list(
     *,
     as_json: bool,
 ) -> int:
-    found = reading_gatehouse("changes").changes.list_changes(
+    found = reading_gatehouse(name).changes.list_changes(
         states=None if state is None else [ChangeState(state)],
         kinds=kinds,
         model=model,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
 from services.clock import to_text
 from services.errors import InvalidInput
+from services.gates.waivers import Waiver
 from services.promotions import parse_stage
 from services.registry.references import parse_reference, resolve_reference
 from services.untrusted.yaml_reader import MAX_BYTES
@@ -79,17 +81,57 @@ def waive(ref: str, gate: str, stage: str, days: float, reason: str, *, as_json:
     gatehouse, actor = current_gatehouse(), current_actor()
     version = resolve_reference(gatehouse.registry, parse_reference(ref))
     waiver = gatehouse.gates.waive(actor, version, parse_stage(stage), gate, reason=reason, days=days)
+    until = to_text(waiver.expires_at)
+    lines = [f"{waiver.gate} is waived for {version.reference} to {waiver.stage} until {until}."]
+    return answer(_waiver_json(waiver), as_json=as_json, lines=lines)
+
+
+@gates_command.command("waivers")
+@click.argument("name", required=False)
+@click.option("--all", "with_ended", is_flag=True, help="Also those that have ended.")
+@click.option("--before", type=int, help="Only below this id: the next page.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@json_option
+def list_waivers(name: str | None, before: int | None, limit: int, *, with_ended: bool, as_json: bool) -> int:
+    """List the gates that are lifted, of a model or of all, newest first."""
+    found = reading_gatehouse(name or "waivers").gates.waivers.list_waivers(
+        model=name, only_standing=not with_ended, before_id=before, limit=limit
+    )
+    rows = [
+        (each.id, each.reference, each.stage, each.gate, each.granted_by, to_text(each.expires_at)[:10], each.reason)
+        for each in found
+    ]
     document = {
+        "waivers": [_waiver_json(each) for each in found],
+        "next": found[-1].id if len(found) == limit else None,
+    }
+    return answer(document, as_json=as_json, lines=table(("ID", "VERSION", "TO", "GATE", "BY", "UNTIL", "WHY"), rows))
+
+
+@gates_command.command("revoke")
+@click.argument("waiver_id", metavar="ID", type=int)
+@click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
+@json_option
+def revoke(waiver_id: int, reason: str, *, as_json: bool) -> int:
+    """End a waiver before its time; what was approved with it has to be approved again."""
+    revoked = current_gatehouse().gates.waivers.revoke(current_actor(), waiver_id, reason=reason)
+    lines = [f"{revoked.gate} decides again for {revoked.reference}."]
+    return answer(_waiver_json(revoked), as_json=as_json, lines=lines)
+
+
+def _waiver_json(waiver: Waiver) -> dict[str, Any]:
+    return {
         "id": waiver.id,
         "model": waiver.model,
         "version": waiver.version,
         "to": waiver.stage.value.lower(),
         "gate": waiver.gate,
+        "reason": waiver.reason,
         "granted_by": waiver.granted_by,
+        "granted_at": to_text(waiver.granted_at),
         "expires": to_text(waiver.expires_at),
+        "revoked_by": waiver.revoked_by,
     }
-    lines = [f"{waiver.gate} is waived for {version.reference} to {waiver.stage} until {document['expires']}."]
-    return answer(document, as_json=as_json, lines=lines)
 
 
 def read_bytes(path: Path) -> bytes:

@@ -69,10 +69,11 @@ STATES = MappingProxyType(
             Tone.ACTIVE, awaiting_approval="hourglass_top", executing="sync", proposed="outbox", pending="schedule"
         ),
         **_styles(Tone.CAUTION, void="published_with_changes", changes_requested="rate_review"),
+        **_styles(Tone.BAD, expires_soon="timer"),
         **_styles(
             Tone.QUIET, cancelled="cancel", expired="timer_off", draft="edit", superseded="history", reverted="undo"
         ),
-        **_styles(Tone.QUIET, commented="chat_bubble", requested="outbox"),
+        **_styles(Tone.QUIET, commented="chat_bubble", requested="outbox", evidence_renewed="refresh"),
         # Signatures
         **_styles(Tone.GOOD, compatible="check", added="add"),
         **_styles(Tone.QUIET, identical="drag_handle", same="drag_handle", reordered="swap_vert"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -33,25 +33,30 @@ def summary(gates: Sequence[Gate]) -> str:
 def gate_cards(gates: Sequence[Gate]) -> None:
     """Draw four figures: of the gates that measured a number, those in the way first."""
     measured = [gate for gate in gates if _is_number(gate["observed"])]
-    cards = [
-        ui.Card(
-            label=gate["gate"],
-            value=ui.figure(gate["observed"], unit=gate["unit"] or ""),
-            delta=ui.style_of("waived" if gate["waived"] else gate["outcome"]).label,
-            tone=ui.style_of("waived" if gate["waived"] else gate["outcome"]).tone,
-            note=f"limit {ui.figure(gate['threshold'])}" if _is_number(gate["threshold"]) else "",
+    if measured:
+        ui.metric_cards([_card(gate) for gate in measured[:4]])
+
+
+def _card(gate: Gate) -> ui.Card:
+    style = ui.style_of("waived" if gate["waived"] else gate["outcome"])
+    value = ui.figure(gate["observed"], unit=gate["unit"] or "")
+    theirs, champion = (gate.get("details", {}).get(name) for name in ("champion_value", "champion"))
+    if _is_number(theirs) and style.tone is ui.Tone.GOOD:
+        moved = gate["observed"] - theirs
+        arrow: Literal["up", "down", "off"] = "off" if moved == 0 else "up" if moved > 0 else "down"
+        note = f"vs {ui.version_label(champion)}"
+        return ui.Card(
+            label=gate["gate"], value=value, delta=ui.figure(abs(moved)), tone=style.tone, arrow=arrow, note=note
         )
-        for gate in measured[:4]
-    ]
-    if cards:
-        ui.metric_cards(cards)
+    limit = f"limit {ui.figure(gate['threshold'])}" if _is_number(gate["threshold"]) else ""
+    return ui.Card(label=gate["gate"], value=value, delta=style.label, tone=style.tone, note=limit)
 
 
-def gate_table(gates: Sequence[Gate], *, key: str) -> None:
-    """Draw the results, and what would make the selected one pass."""
+def gate_table(gates: Sequence[Gate], *, key: str) -> Gate | None:
+    """Draw the results, and what would make the selected one pass; returns that one."""
     if not gates:
         ui.empty_state("No gates apply", "This is decided without measurements.", icon="rule")
-        return
+        return None
     picked = ui.data_table(
         [
             {
@@ -77,8 +82,11 @@ def gate_table(gates: Sequence[Gate], *, key: str) -> None:
         select="one",
         max_rows=25,
     )
-    if picked.selected:
-        _detail(gates[picked.selected[0]])
+    if not picked.selected:
+        return None
+    chosen = gates[picked.selected[0]]
+    _detail(chosen)
+    return chosen
 
 
 def _detail(gate: Gate) -> None:

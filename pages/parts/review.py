@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any
 
 import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
-from pages.parts import policy_review
+from pages.parts import policy_review, waivers
 from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
 from pages.parts.shadow_link import offer_shadow
 from services.audit import EventQuery
-from services.changes import Change, ChangeState, Decision
+from services.changes import OPEN, PENDING, Change, ChangeState, Decision
 from services.documents.activation import Activation
 from services.errors import GatehouseError
 from services.identity import Actor, Permission
 from services.promotions import Promotion
 
+SOON = timedelta(hours=24)
 _CONTEXT = {
     "improvements": "Expected improvement",
     "risks": "Risks",
@@ -43,10 +45,12 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
             policy_review.show_text(gatehouse, change)
         else:
             ui.section("Gates")
-            gate_table(gates, key="gates")
+            picked = gate_table(gates, key="gates")
+            if picked is not None and change.kind == Promotion.name:
+                waivers.offer(gatehouse, actor, change, picked)
     with right:
         ui.section("Approvals")
-        _approvals(change, now)
+        _approvals(gatehouse, actor, change, now)
         champion = change.bound.get("alias_points_at")
         if change.kind == Promotion.name and champion is not None:
             offer_shadow(str(change.model), int(champion), int(change.payload["version"]))
@@ -82,12 +86,22 @@ def _header(change: Change, now: Any) -> None:
             now=now,
         ),
         back=("promotions", "All promotions"),
-        badges=[*([str(change.payload["to"]).lower()] if is_promotion else []), change.state.value],
+        badges=_badges(change, now),
     )
     st.markdown(ui.md(change.reason))
 
 
-def _approvals(change: Change, now: Any) -> None:
+def _badges(change: Change, now: Any) -> list[str]:
+    badges = [str(change.payload["to"]).lower()] if change.kind == Promotion.name else []
+    if change.bound.get("tier"):
+        badges.append(ui.tag(str(change.bound["tier"])))
+    badges.append(change.state.value)
+    if change.state in OPEN and change.expires_at - now <= SOON:
+        badges.append(ui.state_markdown("expires_soon", label=f"Expires {ui.ago(change.expires_at, now)}"))
+    return badges
+
+
+def _approvals(gatehouse: Gatehouse, actor: Actor, change: Change, now: Any) -> None:
     with ui.panel():
         pairs = [
             (
@@ -100,10 +114,13 @@ def _approvals(change: Change, now: Any) -> None:
             )
             for record in change.decisions
         ]
+        if gatehouse.changes.waits_for(change, actor):
+            pairs.append((actor.name, ui.state_markdown("pending", label="You · pending")))
         if pairs:
             ui.key_values(pairs, alt="Decisions so far")
         for record in change.decisions:
-            st.markdown(f":gray[{ui.md(record.actor)}: {ui.md(record.reason)}]")
+            if record.reason:
+                st.markdown(f":gray[{ui.md(record.actor)}: {ui.md(record.reason)}]")
         needed = ui.count(change.required_approvals, "approver")
         st.markdown(f":gray[Needs {needed}. The requester cannot approve.]")
         for name, why in change.barred.items():
@@ -111,7 +128,7 @@ def _approvals(change: Change, now: Any) -> None:
 
 
 def _is_stale(change: Change, record: Any) -> bool:
-    return record.decision is Decision.APPROVED and record.evidence_digest != change.evidence_digest
+    return record.decision is Decision.APPROVED and record not in change.approvals
 
 
 def _context(change: Change) -> None:
@@ -173,26 +190,48 @@ def _history(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
 def _actions(gatehouse: Gatehouse, actor: Actor, change: Change, gates: Sequence[Mapping[str, Any]]) -> None:
     changes = gatehouse.changes
     bar = changes.find_bar(change, actor)
+    if change.state in OPEN:
+        _links(change)
     with ui.action_bar(_summary(change, gates)):
+        if change.state in OPEN and st.button("Comment", key="comment"):
+            _open(change, "Comment", lambda text: changes.comment(change.id, actor=actor, text=text))
         if change.state in {ChangeState.BLOCKED, ChangeState.VOID} and Permission.REQUEST_CHANGE in actor.permissions:
             _button("Run gates again", "refresh", lambda: changes.renew(change.id, actor=actor), "The gates ran again.")
-        if change.requester == actor.name and change.state in _CANCELLABLE:
+        if change.requester == actor.name and change.state in PENDING:
             _button("Take back", "undo", lambda: changes.cancel(change.id, actor=actor), "The request was taken back.")
         if change.state is ChangeState.AWAITING_APPROVAL:
             if bar is not None:
                 st.markdown(f":gray[{ui.md(bar)}]", width="content")
             else:
                 _decisions(gatehouse, actor, change)
-        may_execute = change.state is ChangeState.APPROVED and _may_execute(bar)
-        if may_execute and ui.primary_button("Execute…", key="execute", icon="rocket_launch"):
+        if (
+            change.state is ChangeState.APPROVED
+            and changes.may_execute(change, actor)
+            and ui.primary_button("Execute…", key="execute", icon="rocket_launch")
+        ):
             _open(change, "Execute", lambda _reason: changes.execute(change.id, actor=actor), reason_label="")
 
 
-_CANCELLABLE = {ChangeState.BLOCKED, ChangeState.AWAITING_APPROVAL, ChangeState.APPROVED, ChangeState.VOID}
-
-
-def _may_execute(bar: str | None) -> bool:
-    return bar is None or "approved this already" in bar
+def _links(change: Change) -> None:
+    """Lead to the pages that look closer at a version."""
+    if change.kind != Promotion.name:
+        return
+    model = str(change.model)
+    with st.container(horizontal=True):
+        st.page_link(
+            ui.page_path("gate_results"),
+            label="Gates over versions",
+            icon=":material/rule:",
+            help="",
+            query_params={"model": model, "version": str(change.payload["version"])},
+        )
+        st.page_link(
+            ui.page_path("model"),
+            label="Lineage and story",
+            icon=":material/account_tree:",
+            help="",
+            query_params={"name": model, "tab": "Lineage"},
+        )
 
 
 def _decisions(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
@@ -205,14 +244,18 @@ def _decisions(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
         _open(change, "Approve", lambda reason: changes.approve(change.id, actor=actor, reason=reason))
 
 
+_PLACEHOLDERS = {"Approve": "Why is this safe to ship?", "Comment": "What do you want the others to know?"}
+_ON_PROMOTIONS = {"Approve", "Execute", "Reject"}
+
+
 def _open(change: Change, verb: str, run: Callable[[str], object], *, reason_label: str = "Comment") -> None:
-    waived = [gate["gate"] for gate in change.findings.get("gates", []) if gate["waived"]]
+    waived = {gate["gate"]: waivers.tell(gate) for gate in change.findings.get("gates", []) if gate["waived"]}
     is_yes = verb in {"Approve", "Execute"}
     facts = [("Approvals", f"{len(change.approvals)} of {change.required_approvals}")]
     if change.policy_revision:
         facts.insert(0, ("Policy", ui.md(change.policy_revision)))
     if waived:
-        facts.append(("Waivers", ui.md(", ".join(waived))))
+        facts.append(("Waivers", " ".join(ui.state_markdown("waived", label=told) for told in waived.values())))
     ui.open_drawer(
         ui.Confirmation(
             key=verb.lower().replace(" ", "_"),
@@ -221,13 +264,9 @@ def _open(change: Change, verb: str, run: Callable[[str], object], *, reason_lab
             text=_what_follows(change, verb),
             facts=facts,
             reason_label=reason_label,
-            placeholder="Why is this safe to ship?" if is_yes else "What has to change, or why not?",
+            placeholder=_PLACEHOLDERS.get(verb, "What has to change, or why not?"),
             checks=[f"I reviewed the waiver of {', '.join(waived)}"] if waived and verb == "Approve" else [],
-            confirm=verb
-            if change.kind != Promotion.name
-            else f"{verb} promotion"
-            if verb != "Ask for changes"
-            else verb,
+            confirm=f"{verb} promotion" if change.kind == Promotion.name and verb in _ON_PROMOTIONS else verb,
             run=run,
             done=f"{verb}: done.",
         )
@@ -243,9 +282,12 @@ def _what_follows(change: Change, verb: str) -> str:
         kept = f" from v{champion}" if champion is not None else ""
         moved = f"The alias **{ui.md(str(change.payload['to']).lower())}** moves{kept} to v{change.payload['version']}"
         return f"{moved}{f', and v{champion} is kept as previous' if champion is not None else ''}."
-    return {"Reject": "A rejection ends the request.", "Ask for changes": "It goes back to its requester."}.get(
-        verb, ""
-    )
+    told = {
+        "Reject": "A rejection ends the request.",
+        "Ask for changes": "It goes back to its requester.",
+        "Comment": "A comment is kept with the request and decides nothing.",
+    }
+    return told.get(verb, "")
 
 
 def _button(label: str, icon: str, run: Callable[[], object], done: str) -> None:

@@ -87,6 +87,37 @@ class Changes:
             decisions = rows.list_decisions(unit, [row["id"] for row in found])
         return [to_change(row, decisions[row["id"]]) for row in found]
 
+    def list_open(
+        self, *, waiting_for: Actor | None = None, after: Change | None = None, limit: int = 50
+    ) -> Sequence[Change]:
+        """Return open changes, those that expire first before others; the next page begins after the last one.
+
+        Args:
+            waiting_for: only what this person can still decide on or carry out. What they are barred from for another
+                reason than having asked or approved is left out of a page, which may then be shorter.
+        """
+        states = OPEN if waiting_for is None else (ChangeState.AWAITING_APPROVAL, ChangeState.APPROVED)
+        with self._store.read() as unit:
+            found = rows.list_by_deadline(
+                unit,
+                states=[state.value for state in states],
+                not_by=None if waiting_for is None else waiting_for.name,
+                after=None if after is None else (to_micros(after.expires_at), after.id),
+                limit=limit,
+            )
+            decisions = rows.list_decisions(unit, [row["id"] for row in found])
+        return [to_change(row, decisions[row["id"]]) for row in found]
+
+    def waits_for(self, change: Change, actor: Actor) -> bool:
+        """Return whether it is up to `actor` now: to approve it, or to carry it out."""
+        if change.state is ChangeState.APPROVED:
+            return self.may_execute(change, actor)
+        return change.state is ChangeState.AWAITING_APPROVAL and self.find_bar(change, actor) is None
+
+    def may_execute(self, change: Change, actor: Actor) -> bool:
+        """Return whether `actor` may carry out what was approved; who asked may as well."""
+        return self._kinds[change.kind].permission_to_approve(change.payload) in actor.permissions
+
     def count_open(self, *, kinds: Sequence[str] | None = None) -> Mapping[ChangeState, int]:
         """Return how many changes stand in each open state."""
         with self._store.read() as unit:

@@ -39,6 +39,11 @@ class Waiver:
     revoked_by: str | None
     revoked_at: datetime | None
 
+    @property
+    def reference(self) -> str:
+        """`NAME/VERSION`."""
+        return f"{self.model}/{self.version}"
+
     def stands_at(self, moment: datetime) -> bool:
         """Return whether it is in effect."""
         return self.revoked_at is None and moment < self.expires_at
@@ -111,7 +116,7 @@ class Waivers:
         """
         with self._store.read() as unit:
             before = _get(unit, waiver_id)
-        self._identity.demand(actor, Permission.WAIVE_GATE, subject=f"{before.model}/{before.version}")
+        self._identity.demand(actor, Permission.WAIVE_GATE, subject=before.reference)
         now = self._clock()
         with self._store.write() as unit:
             if not _get(unit, waiver_id).stands_at(now):
@@ -151,7 +156,7 @@ class Waivers:
             unit,
             actor=actor,
             action=action,
-            subject=f"{waiver.model}/{waiver.version}",
+            subject=waiver.reference,
             model=waiver.model,
             reason=reason,
             after={

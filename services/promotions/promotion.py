@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from itertools import groupby
 from typing import Any, Protocol
 
 from services.audit import AuditLog
@@ -224,11 +225,22 @@ class Promotion:
 def _blocker(report: GateReport, migration: Migration) -> str:
     told = []
     if not report.is_passed:
-        held = ", ".join(result.gate for result in report.obstacles)
+        held = _tell_obstacles(report)
         told.append(f"The gates {report.outcome}: {held}." if held else f"The gates {report.outcome}.")
     if migration.problems:
         told.append(f"A breaking change needs a migration plan. {' '.join(migration.problems)}")
     return " ".join(told)
+
+
+def _tell_obstacles(report: GateReport) -> str:
+    """Return the gates in the way, by outcome where there are several."""
+    by_outcome = {
+        outcome: ", ".join(result.gate for result in found)
+        for outcome, found in groupby(report.obstacles, key=lambda result: result.outcome)
+    }
+    if len(by_outcome) == 1:
+        return by_outcome[report.outcome]
+    return "; ".join(f"{held} {outcome}" for outcome, held in by_outcome.items())
 
 
 def _told(version: int | None) -> str:

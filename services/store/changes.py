@@ -19,6 +19,7 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    tuple_,
     update,
 )
 
@@ -114,6 +115,39 @@ def list_changes(
         query = query.where(CHANGES.c.id.in_(ids))
     if before_id is not None:
         query = query.where(CHANGES.c.id < before_id)
+    return [dict(row) for row in unit.connection.execute(query).mappings()]
+
+
+def list_by_deadline(
+    unit: UnitOfWork,
+    *,
+    states: Sequence[str],
+    not_by: str | None = None,
+    after: tuple[int, int] | None = None,
+    limit: int = 50,
+) -> Sequence[Mapping[str, Any]]:
+    """Return changes in the states, those that expire first before others, above `after` (`expires_us`, `id`).
+
+    Args:
+        not_by: leave out what this person asked for or has approved as it stands.
+    """
+    query = select(CHANGES).where(CHANGES.c.state.in_(states)).order_by(CHANGES.c.expires_us, CHANGES.c.id).limit(limit)
+    if not_by is not None:
+        later = DECISIONS.alias()
+        is_renewed = select(later.c.id).where(
+            later.c.change_id == CHANGES.c.id, later.c.decision == "evidence_renewed", later.c.id > DECISIONS.c.id
+        )
+        has_approved = select(DECISIONS.c.id).where(
+            DECISIONS.c.change_id == CHANGES.c.id,
+            DECISIONS.c.actor == not_by,
+            DECISIONS.c.decision == "approved",
+            DECISIONS.c.evidence_digest == CHANGES.c.evidence_digest,
+            ~is_renewed.exists(),
+        )
+        is_theirs = or_(CHANGES.c.requester == not_by, has_approved.exists())
+        query = query.where(or_(CHANGES.c.state == "approved", ~is_theirs))
+    if after is not None:
+        query = query.where(tuple_(CHANGES.c.expires_us, CHANGES.c.id) > after)
     return [dict(row) for row in unit.connection.execute(query).mappings()]
 
 

@@ -89,6 +89,11 @@ def test_gates_that_do_not_pass_block_the_request_and_are_named(small: World, re
         small.approve(blocked)
 
 
+def test_gates_that_did_not_pass_for_different_reasons_are_told_apart(small: World, registry: FakeRegistry) -> None:
+    add_version(registry, metrics={"accuracy": 0.5})
+    assert small.ask(5).blocker == "The gates failed: accuracy failed; auc inconclusive."
+
+
 def test_a_tier_takes_as_many_people_as_the_policy_says(small: World, registry: FakeRegistry) -> None:
     add_version(registry, tags=TAGS | {"risk": "tier1"})
     asked = small.ask(5)
