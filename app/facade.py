@@ -66,7 +66,7 @@ from services.store import Store, open_store
 from services.store.migrations import upgrade
 
 if TYPE_CHECKING:
-    from services.shadow import ShadowLogs
+    from services.shadow.service import ShadowLogs
     from services.signatures.running import SignatureRuns
 
 DOCUMENT_KINDS = (GATE_POLICY, DECISION_POLICY, VOCABULARY_KIND, CHECKLIST_KIND, RAMP_PLAN)
@@ -436,7 +436,7 @@ class Gatehouse:
         """Reading, judging and making paired logs."""
         # Brings in pyarrow and what runs models, which few commands have to pay for.
         from services.jobs.model_runner import ModelRunner
-        from services.shadow import ShadowLogs
+        from services.shadow.service import ShadowLogs
 
         return ShadowLogs(
             self.registry,

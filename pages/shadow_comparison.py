@@ -16,8 +16,8 @@ from pages.parts.shadow_slices import show_slices
 from pages.parts.shadow_thresholds import decision_thresholds, policy_in_force, show_judge, show_redecided
 from pages.parts.shadow_verdict import show_cards, show_verdict
 from services.identity import Permission
-from services.shadow import Figures, judge
-from services.shadow.figures import VersionPair
+from services.shadow.figures import Figures, VersionPair
+from services.shadow.judge import judge
 from services.shadow.measuring import list_versions, measure
 from services.shadow.places import LogPlace, Origin
 from services.shadow.reading import LatestState

@@ -55,7 +55,7 @@ def serve_command(
     from services.serving.engine import Patience
     from services.serving.folders import KeptFolders
     from services.serving.server import Parts, ScoringServer, ServeOptions
-    from services.shadow import get_log_folder
+    from services.shadow.places import get_log_folder
 
     options = ServeOptions(
         host=host,

@@ -43,8 +43,10 @@ def compare(
     as_json: bool,
 ) -> int:
     """Compare the versions of a log and judge the candidate; exit code 0 when it can be promoted."""
-    from services.shadow import ShadowPolicy, Verdict, read_policy_file
-    from services.shadow import compare as compare_log
+    from services.shadow.compare import compare as compare_log
+    from services.shadow.judge import Verdict
+    from services.shadow.policy import ShadowPolicy
+    from services.shadow.policy_file import read_policy_file
 
     settings = current_gatehouse().settings
     thresholds = ShadowPolicy() if policy is None else read_policy_file(policy)

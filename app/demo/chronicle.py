@@ -143,7 +143,7 @@ class Chronicle:
         is_timed: bool = False,
     ) -> None:
         """Let somebody score recorded data with two versions in the sandbox; a finished replay is not done again."""
-        from services.shadow import get_log_folder
+        from services.shadow.places import get_log_folder
         from services.shadow.replay import ReplayOptions
         from services.shadow.replay_data import Described
         from services.shadow.replay_notes import Outputs

@@ -5,7 +5,7 @@ from __future__ import annotations
 from app import ui
 from pages.parts.shadow_charts import show_differences, show_latencies, show_scores
 from pages.parts.shadow_verdict import interval_words
-from services.shadow import Figures
+from services.shadow.figures import Figures
 from services.shadow.statistics import Interval
 from services.shadow.timeline import Stretch
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from app import ui
-from services.shadow import Figures
+from services.shadow.figures import Figures
 from services.shadow.reading import Coverage
 
 _PAGE = 15

@@ -8,8 +8,8 @@ import streamlit as st
 
 from app import ui
 from pages.parts.shadow_charts import show_flow
-from services.shadow import Figures, ShadowPolicy
-from services.shadow.figures import Basis, Task
+from services.shadow.figures import Basis, Figures, Task
+from services.shadow.policy import ShadowPolicy
 from services.shadow.timeline import Stretch
 
 STRETCHES = {"10 minutes": 10, "Hour": 60, "Day": 1440}

@@ -7,7 +7,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from services.shadow import Comparison, Figures, Judgement
+from services.shadow.comparison import Comparison
+from services.shadow.figures import Figures
+from services.shadow.judge import Judgement
 from services.shadow.tables import flow_csv, slices_csv, stretches_csv
 from services.shadow.timeline import Stretch
 

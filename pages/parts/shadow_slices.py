@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app import ui
-from services.shadow import Figures, ShadowPolicy
-from services.shadow.figures import Slice
+from services.shadow.figures import Figures, Slice
+from services.shadow.policy import ShadowPolicy
 
 _PAGE = 15
 

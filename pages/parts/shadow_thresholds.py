@@ -15,8 +15,9 @@ from services.gates.shadow_thresholds import read_shadow_policy
 from services.policies.document import DECISION_POLICY
 from services.policies.reading import read_revision
 from services.registry.values import Stage
-from services.shadow import Figures, ShadowPolicy, judge
-from services.shadow.figures import Task
+from services.shadow.figures import Figures, Task
+from services.shadow.judge import judge
+from services.shadow.policy import ShadowPolicy
 from services.shadow.thresholds import decide_again
 
 _EVEN = {"positive": 0.5, "negative": 0.0}

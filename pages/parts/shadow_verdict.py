@@ -5,8 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from app import ui
-from services.shadow import Figures, Judgement
-from services.shadow.figures import Task
+from services.shadow.figures import Figures, Task
+from services.shadow.judge import Judgement
 from services.shadow.statistics import Interval
 
 _WORDS = {

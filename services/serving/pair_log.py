@@ -17,7 +17,7 @@ import pyarrow as pa
 from services.errors import InvalidInput, Unavailable
 from services.serving.metrics import Metrics
 from services.serving.pairs import Pair, to_rows
-from services.shadow import PairedLogWriter
+from services.shadow.writer import PairedLogWriter
 
 MAX_WAITING_ROWS = 100_000
 TICK_S = 0.5

@@ -19,8 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.errors import InvalidInput, NotFound
+from services.shadow.atomic import replacing
 from services.shadow.log_files import first_line
-from services.shadow.writer import replacing, write_options
+from services.shadow.writer import write_options
 
 _LOCK = ".labels.lock"
 _LABELLED, _RELABELLED, _UNCHANGED = "labelled", "relabelled", "unchanged"

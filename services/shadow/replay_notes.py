@@ -11,7 +11,7 @@ from typing import Any
 
 from services.clock import Clock, from_text, to_text
 from services.errors import Conflict
-from services.shadow.writer import replacing
+from services.shadow.atomic import replacing
 
 _NAME = ".replay.json"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)

@@ -19,13 +19,13 @@ from services.identity import Actor, Identity
 from services.identity.actors import Permission
 from services.jobs.jobs import Job, JobContext, Jobs
 from services.registry.port import RegistryReader
+from services.shadow.atomic import replacing
 from services.shadow.engines import open_engine
 from services.shadow.places import LogPlace, get_replay_folder, list_logs
 from services.shadow.reading import LatestState, find_latest_state, read_log
 from services.shadow.replay import ReplayedVersion, ReplayOptions, ReplayReport, Scorer, replay
 from services.shadow.replay_data import Described, check_suffix
 from services.shadow.replay_notes import Outputs
-from services.shadow.writer import replacing
 from services.store import Store
 
 _JOBS_LOOKED_AT = 100

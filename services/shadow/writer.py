@@ -6,11 +6,10 @@ all of it or nothing that counts. A row goes to the day of its own time, in UTC.
 
 from __future__ import annotations
 
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,9 +19,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from services.errors import Unavailable
+from services.shadow.atomic import TEMPORARY, replacing
 from services.shadow.schema import ROW_GROUP_ROWS, fit_to_schema
 
-_TEMPORARY = ".writing-"
 _STALE_S = 3600
 
 
@@ -139,48 +138,9 @@ def split_by_day(rows: pa.Table) -> Iterator[tuple[str, pa.Table]]:
         yield day, rows.filter(pc.equal(days, day))
 
 
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Yield where to write what then takes the place of `path`, at once and for good.
-
-    Raises:
-        Unavailable: it cannot be written.
-    """
-    temporary = path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        _force(temporary)
-        temporary.replace(path)
-        _force(path.parent)
-    except OSError as error:
-        _remove(temporary)
-        raise Unavailable(
-            f"The shadow log cannot be written at {path}: {error.strerror or error}.",
-            next_step="Check that the folder can be written and that the disk has space.",
-        ) from error
-    except BaseException:
-        _remove(temporary)
-        raise
-
-
 def remove_leftovers(folder: Path) -> None:
     """Remove what writers left that were killed; a file that is being written now is younger."""
-    for leftover in folder.glob(f"**/{_TEMPORARY}*"):
+    for leftover in folder.glob(f"**/{TEMPORARY}*"):
         with suppress(FileNotFoundError):
             if time.time() - leftover.stat().st_mtime > _STALE_S:
                 leftover.unlink()
-
-
-def _remove(path: Path) -> None:
-    # The folder itself may be what is wrong.
-    with suppress(OSError):
-        path.unlink()
-
-
-def _force(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

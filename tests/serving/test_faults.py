@@ -17,7 +17,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from services.shadow import get_log_folder
+from services.shadow.places import get_log_folder
 from tests.serving.builders import MODEL, MOODY, ServedHome, Server, await_true, rows, stop
 
 MEMORY = ("--memory-mb", "700")

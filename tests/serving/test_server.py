@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from services.identity.actors import Permission
 from services.registry.approved import Approved
 from services.serving.folders import digest_of
-from services.shadow import get_log_folder
+from services.shadow.places import get_log_folder
 from tests.servers import answers, free_port, running
 from tests.serving.builders import ADMIN, MODEL, ServedHome, await_true, rows
 

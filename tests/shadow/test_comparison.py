@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 
 from services.errors import InvalidInput, NotFound
-from services.shadow import Verdict, compare
+from services.shadow.compare import compare
+from services.shadow.judge import Verdict
 from tests.shadow.builders import INF, NAN, assert_same, empty_pairs, pairs, read, write, write_days
 from tests.shadow.test_measuring import hostile, regression
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from services.shadow import ShadowPolicy, Verdict
+from services.shadow.judge import Verdict
+from services.shadow.policy import ShadowPolicy
 from services.shadow.schema import LOG_SCHEMA
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "shadow.md").read_text(encoding="utf-8")

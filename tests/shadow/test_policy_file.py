@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from services.errors import InvalidInput, NotFound
-from services.shadow import ShadowPolicy, read_policy_file
+from services.shadow.policy import ShadowPolicy
+from services.shadow.policy_file import read_policy_file
 
 DEFAULT = ShadowPolicy()
 

@@ -154,12 +154,12 @@ for number in itertools.count():
 @pytest.mark.long
 def test_a_writer_that_is_killed_leaves_only_whole_files(tmp_path: Path) -> None:
     acknowledged = 0
-    for attempt in range(8):
+    for attempt in range(4):
         log = tmp_path / f"log-{attempt}"
         process = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, str(log)], stdout=subprocess.PIPE, text=True)
         assert process.stdout is not None
         acknowledged = int(process.stdout.readline()) + 1
-        time.sleep(0.05 * attempt)
+        time.sleep(0.1 * attempt)
         process.send_signal(signal.SIGKILL)
         acknowledged += len(process.stdout.read().splitlines())
         process.stdout.close()
