@@ -6,6 +6,7 @@ from services.lineage.context import CardText, DecisionContext, Lineage
 from services.lineage.registration import register_baseline, register_improved
 from services.lineage.registration_record import get_model_by_uuid, webhook_payload
 from services.lineage.story_logging import log_story
+from services.serving.router import Router
 
 if TYPE_CHECKING:
     from services.policies.policy_model import PolicyModel
@@ -15,6 +16,7 @@ __all__ = [
     "DecisionContext",
     "Lineage",
     "PolicyModel",
+    "Router",
     "get_model_by_uuid",
     "log_story",
     "register_baseline",

@@ -79,7 +79,12 @@ def serve_command(
         routes=gatehouse.routes,
         pins=gatehouse.pins,
         documents=gatehouse.documents,
-        folders=KeptFolders(gatehouse.home / "models", open_registry=lambda: gatehouse.registry, store=gatehouse.store),
+        folders=KeptFolders(
+            gatehouse.home / "models",
+            open_registry=lambda: gatehouse.registry,
+            standbys=lambda: gatehouse.standbys,
+            store=gatehouse.store,
+        ),
         log_folder=get_log_folder(gatehouse.shadow_logs, name),
         home=gatehouse.home,
     )

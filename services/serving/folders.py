@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from services.errors import Blocked, Unavailable
+from services.deployments.standbys import Standbys
+from services.errors import Blocked, InvalidInput, Unavailable
 from services.registry.digest import digest_folder
 from services.registry.port import Registry
 from services.registry.writes import Watched
@@ -36,11 +37,15 @@ class KeptFolders:
     Args:
         root: the folder that holds them, one a model and version.
         open_registry: gives the registry, asked only for what is not here yet.
+        standbys: what the worker keeps ready; it spares the download, and the registry may be away.
     """
 
-    def __init__(self, root: Path, *, open_registry: Callable[[], Registry], store: Store) -> None:
+    def __init__(
+        self, root: Path, *, open_registry: Callable[[], Registry], standbys: Callable[[], Standbys], store: Store
+    ) -> None:
         self._root = root
         self._open_registry = open_registry
+        self._standbys = standbys
         self._store = store
 
     def get(self, model: str, version: int) -> Path:
@@ -70,8 +75,7 @@ class KeptFolders:
     def _download(self, model: str, version: int, kept: Path, approved: str | None) -> None:
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._root, prefix=".fetching-") as folder:
-            registry = self._open_registry()
-            fetched = registry.download(registry.get_version(model, version), Path(folder))
+            fetched = self._fetch(model, version, Path(folder), approved)
             found = digest_of(fetched)
             if approved is not None and found != approved:
                 raise Blocked(
@@ -80,6 +84,22 @@ class KeptFolders:
                 )
             _open_to_readers(fetched)
             fetched.replace(kept)
+
+    def _fetch(self, model: str, version: int, folder: Path, approved: str | None) -> Path:
+        standby = self._find_standby(model, version)
+        if standby is not None:
+            copied = shutil.copytree(standby, folder / "standby", symlinks=True)
+            if approved is None or digest_of(copied) == approved:
+                return copied
+        registry = self._open_registry()
+        return registry.download(registry.get_version(model, version), folder)
+
+    def _find_standby(self, model: str, version: int) -> Path | None:
+        # The worker's own, which needs a registry to be made at all.
+        try:
+            return self._standbys().find_folder(model, version)
+        except InvalidInput:
+            return None
 
     def _find_approved(self, model: str, version: int) -> str | None:
         key = {"model": model, "kind": Watched.ARTIFACTS.value, "version": version, "key": ""}
