@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,10 @@ from app.commands.changes import change_json
 from app.commands.gates import read_bytes, read_text
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
 from app.facade import DOCUMENT_KINDS
-from services.clock import to_text
+from services.clock import from_text, to_text
 from services.documents import DEFAULT_NAME, DocumentKind, Problem, compare_texts, parse, unified_diff, validate
-from services.documents.activation import propose
+from services.documents.activation import ask, propose
+from services.documents.files import export_documents, import_documents
 from services.errors import InvalidInput
 from services.policies.document import DECISION_POLICY
 from services.policies.policy import Policy
@@ -62,11 +65,15 @@ def list_documents(kind: str | None, after: str | None, limit: int, *, as_json: 
 @click.argument("name")
 @click.option("--kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name, show_default=True)
 @click.option("--revision", type=int, help="This revision instead of the one in force.")
+@click.option("--at", metavar="TIME", help="What was in force at this time, such as 2026-01-31T12:00:00Z.")
 @json_option
-def show(name: str, kind: str, revision: int | None, *, as_json: bool) -> int:
-    """Print a document: what is in force, or one revision."""
+def show(name: str, kind: str, revision: int | None, at: str | None, *, as_json: bool) -> int:
+    """Print a document: what is in force, what was, or one revision."""
     documents = reading_gatehouse(f"document/{kind}/{name}").documents
-    found = documents.get_in_force(kind, name) if revision is None else documents.get_revision(kind, name, revision)
+    if revision is None:
+        found = documents.get_in_force(kind, name, at=None if at is None else _time(at))
+    else:
+        found = documents.get_revision(kind, name, revision)
     document = {
         "kind": kind,
         "name": name,
@@ -150,6 +157,81 @@ def approve(change_id: int, reason: str, *, as_json: bool) -> int:
     """Approve a proposed document, which brings it into force."""
     change = current_gatehouse().changes.approve(change_id, actor=current_actor(), reason=reason)
     return answer(change_json(change), as_json=as_json, lines=[f"{change.id}  {change.title}: {change.state}"])
+
+
+@policy_command.command("revisions")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name, show_default=True)
+@click.option("--before", type=int, help="Only below this number: the next page.")
+@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@json_option
+def revisions(name: str, kind: str, before: int | None, limit: int, *, as_json: bool) -> int:
+    """List the revisions of a document, newest first."""
+    found = reading_gatehouse(f"document/{kind}/{name}").documents.list_revisions(
+        kind, name, before=before, limit=limit
+    )
+    document = {
+        "revisions": [
+            {
+                "revision": each.number,
+                "state": each.state.value,
+                "author": each.author,
+                "reason": each.reason,
+                "base": each.base,
+                "digest": each.digest,
+                "created_at": to_text(each.created_at),
+            }
+            for each in found
+        ],
+        "next": found[-1].number if len(found) == limit else None,
+    }
+    rows = [(each.number, each.state, each.author, to_text(each.created_at)[:16], each.reason) for each in found]
+    return answer(document, as_json=as_json, lines=table(("REVISION", "STATE", "BY", "WRITTEN", "WHY"), rows))
+
+
+@policy_command.command("revert")
+@click.argument("name")
+@click.option("--to", "number", type=int, required=True, help="The revision whose text comes back.")
+@click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
+@click.option("--kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name, show_default=True)
+@json_option
+def revert(name: str, number: int, reason: str, kind: str, *, as_json: bool) -> int:
+    """Propose the text of an earlier revision again."""
+    gatehouse, actor = current_gatehouse(), current_actor()
+    revision = gatehouse.documents.revert(actor, kind, name, number, reason=reason)
+    change = ask(gatehouse.documents, gatehouse.changes, actor, revision, reason=reason)
+    return answer(change_json(change), as_json=as_json, lines=[f"{change.id}  {change.title}: {change.state}"])
+
+
+@policy_command.command("schema")
+@click.argument("kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name)
+@json_option
+def schema(kind: str, *, as_json: bool) -> int:
+    """Print the JSON schema of a kind of document, for editors."""
+    document = _KINDS[kind].json_schema()
+    return answer(document, as_json=as_json, lines=json.dumps(document, indent=2, ensure_ascii=False).splitlines())
+
+
+@policy_command.command("export")
+@click.argument("folder", type=_path)
+@json_option
+def export(folder: Path, *, as_json: bool) -> int:
+    """Write every document in force below a folder, as KIND/NAME.yaml."""
+    documents = reading_gatehouse("document").documents
+    files = [str(file.relative_to(folder)) for file in export_documents(documents, folder)]
+    return answer({"files": files}, as_json=as_json, lines=files)
+
+
+@policy_command.command("import")
+@click.argument("folder", type=_path)
+@click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
+@json_option
+def import_folder(folder: Path, reason: str, *, as_json: bool) -> int:
+    """Propose every document of a folder that differs from what is in force."""
+    gatehouse = current_gatehouse()
+    asked = import_documents(gatehouse.documents, gatehouse.changes, current_actor(), folder, reason=reason)
+    lines = [f"{change.id}  {change.title}: {change.state}" for change in asked] or ["Everything is in force already."]
+    return answer({"changes": [change_json(change) for change in asked]}, as_json=as_json, lines=lines)
 
 
 @policy_command.command("decide")
@@ -255,6 +337,13 @@ def _name_of(text: str, kind: DocumentKind[Any]) -> str:
             f"The document holds the policies of {', '.join(models)}.", next_step="Propose one file a model."
         )
     return str(models[0])
+
+
+def _time(text: str) -> datetime:
+    try:
+        return from_text(text)
+    except ValueError as error:
+        raise InvalidInput(f"{text!r} is no time.", next_step="Write it as 2026-03-14T09:30:00Z.") from error
 
 
 def _problem_json(problem: Problem) -> dict[str, object]:

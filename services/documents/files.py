@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.changes import Change, Changes
+from services.documents.activation import propose
 from services.documents.library import Documents
 from services.documents.revisions import Revision
 from services.documents.validation import DocumentInvalid
@@ -26,32 +28,42 @@ def export_documents(documents: Documents, folder: Path) -> list[Path]:
     return written
 
 
-def import_documents(documents: Documents, actor: Actor, folder: Path, *, reason: str) -> list[Revision]:
-    """Propose every file below `folder` that differs from what is in force, and return the revisions.
+def import_documents(
+    documents: Documents, changes: Changes, actor: Actor, folder: Path, *, reason: str
+) -> list[Change]:
+    """Propose every file below `folder` that differs from what is in force, and return what was asked for.
 
     Raises:
-        InvalidInput: a folder is named after no kind; nothing is proposed then.
-        DocumentInvalid: a file has problems; the files before it are proposed.
+        InvalidInput: a folder is named after no kind, or a file has problems; nothing is proposed then.
     """
-    files = sorted(folder.glob(f"*/*{SUFFIX}"))
-    for file in files:
-        if file.parent.name not in documents.kinds:
-            raise InvalidInput(
-                f"The folder {file.parent.name!r} is named after no kind of document.",
-                next_step=f"The kinds are {', '.join(sorted(documents.kinds))}.",
-            )
-    proposed = []
-    for file in files:
-        kind, name = file.parent.name, file.name.removesuffix(SUFFIX)
-        raw = file.read_bytes()
-        if problems := documents.validate(kind, raw):
-            raise DocumentInvalid(problems)
-        text = raw.decode("utf-8")
+    texts = {}
+    for file in sorted(folder.glob(f"*/*{SUFFIX}")):
+        texts[file.parent.name, file.name.removesuffix(SUFFIX)] = _read(documents, file)
+    if not texts:
+        raise InvalidInput(
+            f"{str(folder)!r} holds no document.", next_step=f"Name a folder with files such as KIND/NAME{SUFFIX}."
+        )
+    asked = []
+    for (kind, name), text in texts.items():
         in_force = documents.find_in_force(kind, name)
         if in_force is None or in_force.text != text:
             base = documents.find_head(kind, name)
-            proposed.append(documents.propose(actor, kind, name, text, reason=reason, base=base))
-    return proposed
+            asked.append(propose(documents, changes, actor, kind, name, text, reason=reason, base=base))
+    return asked
+
+
+def _read(documents: Documents, file: Path) -> str:
+    kind = file.parent.name
+    if kind not in documents.kinds:
+        raise InvalidInput(
+            f"The folder {kind!r} is named after no kind of document.",
+            next_step=f"The kinds are {', '.join(sorted(documents.kinds))}.",
+        )
+    raw = file.read_bytes()
+    if problems := documents.validate(kind, raw):
+        told = DocumentInvalid(problems)
+        raise InvalidInput(f"{kind}/{file.name}: {told.message}", next_step=told.next_step) from told
+    return raw.decode("utf-8")
 
 
 def _in_force(documents: Documents) -> Iterator[Revision]:

@@ -1,4 +1,5 @@
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -236,3 +237,98 @@ def test_data_that_is_a_request_is_told(home: Home, tmp_path: Path) -> None:
     data = write(tmp_path, "d.json", json.dumps({"inputs": [[1]]}))
     ran = home.run("policy", "decide", "fraud_detector", "--policy", policy, "--data", data, "--json")
     assert (ran.code, "request, not a table" in ran.json["error"]["message"]) == (2, True)
+
+
+def test_what_was_in_force_can_be_asked_and_brought_back(home: Home, tmp_path: Path) -> None:
+    maya, jun = home.add_person("maya", "data_scientist"), home.add_person("jun", "release_manager")
+    home.run("policy", "approve", str(propose(home, maya, tmp_path, CARDS)), token=jun)
+    between = datetime.now(UTC).isoformat()
+    looser = CARDS.replace("block: 0.7", "block: 0.8")
+    home.run("policy", "approve", str(propose(home, maya, tmp_path, looser)), token=jun)
+    assert home.run("policy", "show", "fraud_detector", "--json").json["revision"] == 2
+    then = home.run("policy", "show", "fraud_detector", "--at", between, "--json")
+    assert then.code == 0, then.out
+    assert then.json["text"] == CARDS
+    assert home.run("policy", "show", "fraud_detector", "--at", "2020-01-01T00:00:00Z", "--json").code == 2
+    assert home.run("policy", "show", "fraud_detector", "--at", "soon", "--json").code == 2
+    back = home.run("policy", "revert", "fraud_detector", "--to", "1", "--reason", "too loose", "--json", token=maya)
+    assert (back.code, back.json["state"]) == (0, "awaiting_approval")
+    listed = home.run("policy", "revisions", "fraud_detector", "--json").json["revisions"]
+    assert [(each["revision"], each["state"]) for each in listed] == [
+        (3, "proposed"),
+        (2, "in_force"),
+        (1, "superseded"),
+    ]
+    assert listed[0]["digest"] == listed[2]["digest"]
+
+
+def test_documents_go_to_a_folder_and_come_back_as_proposals(home: Home, tmp_path: Path) -> None:
+    maya = home.add_person("maya", "data_scientist")
+    folder = tmp_path / "git"
+    files = home.run("policy", "export", folder, "--json").json["files"]
+    assert "gate_policy/default.yaml" in files
+    again = home.run("policy", "import", folder, "--reason", "sync", "--json", token=maya)
+    assert (again.code, again.json["changes"]) == (0, [])
+    (folder / "decision_policy").mkdir()
+    (folder / "decision_policy" / "fraud_detector.yaml").write_text(CARDS)
+    (asked,) = home.run("policy", "import", folder, "--reason", "sync", "--json", token=maya).json["changes"]
+    assert asked["subject"] == "document/decision_policy/fraud_detector/1"
+    (folder / "decision_policy" / "fraud_detector.yaml").write_text(CARDS.replace("0.7", "7"))
+    refused = home.run("policy", "import", folder, "--reason", "sync", "--json", token=maya)
+    assert refused.code == 2
+    assert "decision_policy/fraud_detector.yaml: Line 7" in refused.json["error"]["message"]
+
+
+def test_the_schema_of_a_kind_is_printed_for_editors(home: Home) -> None:
+    printed = home.run("policy", "schema", "decision_policy", "--json").json
+    assert "thresholds" in printed["$defs"]["PolicyText"]["properties"]
+
+
+def test_a_what_if_against_what_is_in_force_is_kept(home: Home, tmp_path: Path) -> None:
+    maya, jun = home.add_person("maya", "data_scientist"), home.add_person("jun", "release_manager")
+    home.run("policy", "approve", str(propose(home, maya, tmp_path, CARDS)), token=jun)
+    draft = write(tmp_path, "draft.yaml", CARDS.replace("block: 0.7", "block: 0.95"))
+    ran = home.run(
+        *("policy", "simulate", "fraud_detector", "--with", draft, "--log", payments(tmp_path), "--json"), token=maya
+    )
+    (event,) = home.run("audit", "list", "--action", "policy:simulation:run", "--json").json["events"]
+    assert (event["seq"], event["actor"], event["after"]["source"]) == (ran.json["event"], "maya", "payments.csv")
+    change = home.run(
+        *("changes", "show", str(propose(home, maya, tmp_path, draft.read_text())), "--json"), token=jun
+    ).json
+    assert change["state"] == "awaiting_approval"
+
+
+RULE = """m:
+  thresholds: {x: 0}
+  rules:
+  - {name: a, when: {column: c, operator: above, value: 1}, action: manual_review}
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "path", "said"),
+    [
+        ("m: &a\n  thresholds: {x: 0}\nn: *a\n", 1, "m", "anchor"),
+        ("m:\n  thresholds: &a {x: 0, y: *a}\n", 2, "m.thresholds", "anchor"),
+        ("m:\n\tthresholds: {x: 0}\n", 2, "", "tab"),
+        ("m:\n  thresholds: {x: 0}\n  thresholds: {x: 0}\n", 3, "m.thresholds", "second time"),
+        ("m:\n  thresholds: {x: .nan}\n", 2, "m.thresholds.x", ""),
+        ("m:\n  thresholds: {x: .inf, y: 0}\n", 2, "m.thresholds.x", ""),
+        ("m:\n  thresholds: {x: 0.2, y: 0.4, z: 0}\n", 2, "m.thresholds.y", "out of order"),
+        (RULE.replace("manual_review", "fly"), 4, "m.rules[0].action", "nobody defined"),
+        (RULE.replace("above", "eval"), 4, "m.rules[0].when", "no condition"),
+    ],
+    ids=["alias", "cycle", "tab", "twice", "nan", "infinity", "order", "action", "operator"],
+)
+def test_bad_input_is_named_by_line_and_path_and_nothing_is_stored(
+    home: Home, tmp_path: Path, text: str, line: int, path: str, said: str
+) -> None:
+    file = write(tmp_path, "bad.yaml", text)
+    ran = home.run("policy", "validate", file, "--json")
+    assert (ran.code, ran.json["ok"]) == (1, False)
+    found = [(each["line"], each["path"]) for each in ran.json["problems"] if said in each["message"]]
+    assert (line, path) in found, ran.json
+    refused = home.run("policy", "propose", file, "--name", "m", "--reason", "x", "--json", token="")
+    assert refused.code == 2
+    assert home.run("policy", "list", "--kind", "decision_policy", "--json").json["documents"] == []
