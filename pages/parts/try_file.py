@@ -47,7 +47,7 @@ def show(gatehouse: Gatehouse, model: str, versions: Sequence[int], default: int
     assert data.frame is not None
     assert kept is not None
     result = check(reading.signature, data.frame)
-    _show_result(version, result.problems, f"this data ({len(data.frame):,} rows)")
+    _show_result(version, result.problems, f"this data ({ui.count(len(data.frame), 'row')})")
     _offer_conformed(reading, reading.signature, kept, is_needed=not result.ok)
 
 

@@ -39,7 +39,7 @@ def read_parts(text: bytes) -> dict[str, Any]:
         MlmodelUnreadable: it is no such file, or larger, deeper or longer than is read.
     """
     if len(text) > MAX_BYTES:
-        raise MlmodelUnreadable(f"it has {len(text):,} bytes, more than the {MAX_BYTES:,} that are read")
+        raise MlmodelUnreadable(f"it is larger than the {MAX_BYTES:,} bytes that are read")
     try:
         return _top(_bounded(text))
     except yaml.MarkedYAMLError as error:

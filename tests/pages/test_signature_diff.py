@@ -128,7 +128,7 @@ def flat(gatehouse: Gatehouse) -> Gatehouse:
 def test_a_file_that_fits_is_taken(flat: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="flat_model", tab="Try my file")
     tried(app, "data.csv", b"amount,country,hour\n1.5,US,7\n")
-    assert [said.value for said in app.success] == ["v1 takes this data (1 rows)."]
+    assert [said.value for said in app.success] == ["v1 takes this data (1 row)."]
 
 
 def test_a_file_that_does_not_fit_is_conformed_where_nothing_is_lost(
@@ -136,7 +136,7 @@ def test_a_file_that_does_not_fit_is_conformed_where_nothing_is_lost(
 ) -> None:
     app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="flat_model", tab="Try my file")
     tried(app, "data.csv", b"country,amount,hour\n007,3,7\n")
-    assert app.error[0].value == "v1 refuses this data (1 rows)."
+    assert app.error[0].value == "v1 refuses this data (1 row)."
     assert any("cast to float64" in text.value for text in app.markdown)
     assert len(app.get("download_button")) == 2
     tried(app, "data.csv", b"country,amount,hour\nUS,1.5,7.5\n")

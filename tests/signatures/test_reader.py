@@ -340,7 +340,7 @@ def test_a_path_that_holds_none_is_refused_in_one_sentence(tmp_path: Path) -> No
 def test_a_path_to_a_file_that_is_too_large_is_unreadable(tmp_path: Path) -> None:
     with (tmp_path / "MLmodel").open("wb") as file:
         file.truncate(MAX_BYTES + 1)
-    assert "more than" in read_reference_path(tmp_path).reason
+    assert "is larger than the 8,388,608 bytes" in read_reference_path(tmp_path).reason
 
 
 def test_types_are_written_as_they_are_read() -> None:
