@@ -15,6 +15,7 @@ from app.demo.materials import LIVE_TRANSACTIONS
 from app.demo.workshop import RECIPE_TAG
 from app.facade import Gatehouse
 from services.changes import ChangeState
+from services.deployments import RampState
 from services.errors import Conflict
 from services.identity import Role
 from services.lineage.completeness import measure_completeness
@@ -22,6 +23,8 @@ from services.lineage.records import build_graph, read_records
 from services.registry.name_lint import lint_name
 from services.registry.values import Stage
 from services.settings import load_settings
+from services.shadow import get_log_folder
+from services.shadow.window import WindowReader
 from services.signatures.mlmodel import MAX_BYTES
 from services.signatures.reader import read_signature
 from services.signatures.values import SignatureState
@@ -224,3 +227,18 @@ def test_a_registry_with_the_same_names_is_left_alone(built: Built, tmp_path: Pa
         registry.set_version_tag("fraud_detector", 1, RECIPE_TAG, "fraud_detector/1")
     assert not (tmp_path / "other" / "demo" / "built.json").exists()
     assert json.loads((built.gatehouse.home / "demo" / "built.json").read_text()) == {"tracking_uri": url}
+
+
+def test_a_candidate_ramps_on_measured_requests_and_another_was_given_up(built: Built) -> None:
+    ramps = built.gatehouse.ramps
+    ramp, given_up = ramps.get_open("churn_predictor"), ramps.find_latest("demand_forecaster")
+    assert given_up is not None
+    assert (ramp.candidate, ramp.traffic_ratio, given_up.state) == (3, 0.0, RampState.ABORTED)
+    window = WindowReader().read(
+        get_log_folder(built.gatehouse.shadow_logs, "churn_predictor"),
+        since=ramp.step_started_at,
+        champion=ramp.champion,
+        candidate=ramp.candidate,
+    )
+    assert (window.pairs, window.candidate_errors, window.timed) == (3000, 0, 3000)
+    assert 0.85 < window.agreeing / window.valid < 1
