@@ -51,6 +51,11 @@ def test_figures_within_the_limit_by_chance_are_left_open() -> None:
     assert set(outcomes(window).values()) == {Outcome.INCONCLUSIVE}
 
 
+def test_figures_that_leave_no_doubt_still_take_the_requests_that_the_plan_asks_for() -> None:
+    assert outcomes(Window(pairs=499, valid=499, agreeing=499))["agreement"] is Outcome.INCONCLUSIVE
+    assert outcomes(Window(pairs=500, valid=500, agreeing=500))["agreement"] is Outcome.PASSED
+
+
 @given(st.integers(0, 3000), st.data())
 def test_more_errors_never_make_an_outcome_better(pairs: int, data: st.DataObject) -> None:
     few = data.draw(st.integers(0, pairs))
