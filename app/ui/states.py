@@ -99,11 +99,13 @@ STATES = MappingProxyType(
         **_styles(Tone.ACTIVE, staging="science", previous="history", fallback="support", shadow="visibility"),
         **_styles(Tone.QUIET, archived="inventory_2", stopped="stop_circle", disabled="person_off"),
         **_styles(Tone.ACTIVE, ramping="trending_up", running="sync", queued="schedule", ramp="trending_up"),
+        **_styles(Tone.ACTIVE, started="play_arrow", advanced="trending_up", resumed="play_arrow", promoting="sync"),
+        **_styles(Tone.QUIET, overtaken="call_merge"),
         **_styles(
             Tone.CAUTION, paused="pause_circle", rolled_back="undo", aborted="stop_circle", stale="history_toggle_off"
         ),
         **_styles(Tone.GOOD, full="rocket_launch", warm="local_fire_department", active="check", healthy="check"),
-        **_styles(Tone.CAUTION, cold="ac_unit", drift="call_split", deprecated="event_busy"),
+        **_styles(Tone.CAUTION, unproven="help", cold="ac_unit", drift="call_split", deprecated="event_busy"),
         # Judgements on shadow traffic
         **_styles(Tone.GOOD, promote="trending_up"),
         **_styles(Tone.ACTIVE, not_yet="hourglass_top"),

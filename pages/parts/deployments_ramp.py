@@ -96,8 +96,8 @@ def _show_steps(ramp: Ramp, plan: RampPlanText) -> None:
         if is_done:
             badges.append(f":green-badge[:material/check: {words}]")
         elif index == ramp.step:
-            tone = "blue" if ramp.state in {RampState.RUNNING, RampState.PROMOTING} else "orange"
-            badges.append(f":{tone}-badge[:material/{'sync' if tone == 'blue' else 'pause'}: {words}]")
+            style = ui.style_of(ramp.state.value)
+            badges.append(f":{style.tone}-badge[:material/{style.icon}: {words}]")
         else:
             badges.append(f":gray-badge[{words}]")
     st.markdown(" ".join(badges))
