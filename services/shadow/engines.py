@@ -64,7 +64,7 @@ class DuckDbEngine:
     """The embedded engine."""
 
     name = "duckdb"
-    batch_rows = 2_000_000
+    batch_rows = 1_000_000
 
     def __init__(self) -> None:
         self.workers = max(1, min(4, os.cpu_count() or 1))

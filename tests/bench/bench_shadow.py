@@ -24,6 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from services.shadow.answers import SIDES
+from services.shadow.bins import score_bin_sql
 from services.shadow.distributions import jensen_shannon, kolmogorov_smirnov, pair_up, population_stability
 from services.shadow.engines import DuckDbEngine
 from services.shadow.judge import judge
@@ -31,7 +32,6 @@ from services.shadow.log_files import FilePlan, list_log_files, read_plan
 from services.shadow.measuring import measure
 from services.shadow.policy import ShadowPolicy
 from services.shadow.reading import find_log_state, read_log
-from services.shadow.sql import CODES, cells_sql, score_code_sql, score_histograms_sql
 from services.shadow.timeline import list_stretches
 from services.shadow.writer import split_by_day, write_part
 
@@ -176,15 +176,17 @@ def report_others(log: Path, rows: int) -> None:
 def find_subset(log: Path) -> None:
     """Find what the others find, from the log itself."""
     engine, files = DuckDbEngine(), plans_of(log)
+    binned = ", ".join(f"{score_bin_sql(f'{side}_score')} AS {side}" for side in SIDES)
     with engine.open(files, (), is_distinct=False) as relation:
-        relation.query(cells_sql([]))
-        found = relation.query(score_histograms_sql([], code=score_code_sql(decided=True, first_label=None)))
-    measures = found.column("measure").to_pylist()
-    is_score = np.array([measure.endswith("_score") for measure in measures])
-    bins = (found.column("place").to_numpy() // CODES).astype(np.int64)[is_score]
-    is_champion = np.array([measure.startswith("champion") for measure in measures])[is_score]
-    pairs = found.column("pairs").to_numpy()[is_score]
-    paired = pair_up(bins, np.full(len(bins), np.nan), is_champion, pairs)
+        relation.query("SELECT COUNT(*) FILTER (champion_decision = candidate_decision) / COUNT(*) AS rate FROM pairs")
+        found = relation.query(
+            f"SELECT champion, candidate, COUNT(*) AS pairs FROM (SELECT {binned} FROM pairs)"
+            " GROUP BY GROUPING SETS ((champion), (candidate))"
+        )
+    is_champion = found.column("champion").is_valid().to_numpy()
+    bins = found.column("champion").fill_null(0).to_numpy() + found.column("candidate").fill_null(0).to_numpy()
+    nothing_known = np.full(len(bins), np.nan)
+    paired = pair_up(bins.astype(np.int64), nothing_known, is_champion, found.column("pairs").to_numpy())
     for statistic in (kolmogorov_smirnov, population_stability, jensen_shannon):
         statistic(paired)
 
@@ -195,7 +197,7 @@ def run_other(name: str, log: Path) -> float | None:
         venv.create(folder, with_pip=True)
         python = Path(folder, "bin", "python")
         installed = subprocess.run(
-            [python, "-m", "pip", "install", "--quiet", *OTHERS[name]], stdout=subprocess.DEVNULL, check=False
+            [python, "-m", "pip", "install", "--quiet", *OTHERS[name]], capture_output=True, check=False
         )
         if installed.returncode:
             return None
