@@ -23,7 +23,7 @@ from services.lineage.records import build_graph, read_records
 from services.registry.name_lint import lint_name
 from services.registry.values import Stage
 from services.settings import load_settings
-from services.shadow import get_log_folder
+from services.shadow.places import get_log_folder
 from services.shadow.window import WindowReader
 from services.signatures.mlmodel import MAX_BYTES
 from services.signatures.reader import read_signature
