@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from services.signatures.compare import compare
@@ -455,3 +456,15 @@ def test_types_too_long_to_show_are_cut() -> None:
     wide = obj(**{f"property_{index}": "long" for index in range(100)})
     found = between(columns(a="long"), columns(a="long", o_=wide))
     assert len(found.changes[0].after) == 200
+
+
+@pytest.mark.parametrize(("holder", "verdict", "is_taken"), [("b_", "compatible", True), ("b", "breaking", False)])
+def test_null_passes_inside_what_became_a_map_only_where_its_holder_is_optional(
+    holder: str, verdict: str, *, is_taken: bool
+) -> None:
+    old = columns(a=obj(**{holder: obj(c_="long"), "d": "long"}))
+    new = columns(a=obj(**{holder: mapping("long"), "d": "long"}))
+    assert compare(reading(old), reading(new)).changes[0].effect == verdict
+    data = pd.DataFrame({"a": [{"b": {"c": None}, "d": 1}]})
+    assert accepts(old, data)
+    assert accepts(new, data) is is_taken
