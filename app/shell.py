@@ -10,7 +10,8 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.ui.buttons import show_flash
 from app.ui.errors import guarded
-from app.ui.navigation import pages
+from app.ui.navigation import find_refusal, pages
+from app.ui.refused import refused_page
 from app.ui.session import find_actor
 from app.ui.sidebar import sidebar
 from app.ui.sign_in import sign_in_page
@@ -39,5 +40,8 @@ with guarded():
     sidebar(actor)
     banners()
 with guarded():
-    page.run()
+    if (lacking := find_refusal(actor, page.title)) is None:
+        page.run()
+    else:
+        refused_page(actor, page.title, lacking)
     index_age(key="footer")

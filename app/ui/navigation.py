@@ -7,17 +7,24 @@ from dataclasses import dataclass
 import streamlit as st
 
 from app.ui.frame import page_path
+from services.identity import Actor, Permission
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One page; `is_listed` is False for pages that others lead to, such as one model's."""
+    """One page.
+
+    Args:
+        is_listed: False for pages that others lead to, such as one model's.
+        takes: the permission without which it is not run at all; pages that are partly for everybody ask themselves.
+    """
 
     name: str
     title: str
     icon: str
     help: str
     is_listed: bool = True
+    takes: Permission | None = None
 
 
 PAGES = (
@@ -27,6 +34,7 @@ PAGES = (
         title="Promotions",
         icon="approval_delegation",
         help="The inbox: what needs somebody's yes, the evidence for it, and the decision.",
+        takes=Permission.READ_MODEL,
     ),
     Entry(name="catalog", title="Catalog", icon="inventory_2", help="Every model: search, filter, compare, open."),
     Entry(
@@ -41,8 +49,15 @@ PAGES = (
         title="Signature diff",
         icon="difference",
         help="What changes for callers between two versions, and whether a file of yours still fits.",
+        takes=Permission.READ_MODEL,
     ),
-    Entry(name="gate_results", title="Gate results", icon="rule", help="What the gates found, exceptions first."),
+    Entry(
+        name="gate_results",
+        title="Gate results",
+        icon="rule",
+        help="What the gates found, exceptions first.",
+        takes=Permission.READ_MODEL,
+    ),
     Entry(
         name="shadow_comparison",
         title="Shadow comparison",
@@ -60,6 +75,7 @@ PAGES = (
         title="Deployments",
         icon="rocket_launch",
         help="What serves where and since when, ramps, and the way back.",
+        takes=Permission.READ_PRODUCTION_MODEL,
     ),
     Entry(
         name="audit_log",
@@ -69,6 +85,12 @@ PAGES = (
     ),
     Entry(name="settings", title="Settings", icon="settings", help="People, roles, tokens and this installation."),
 )
+
+
+def find_refusal(actor: Actor, title: str) -> Permission | None:
+    """Return the permission that an actor lacks for the page of a title, if one is lacking."""
+    takes = next((entry.takes for entry in PAGES if entry.title == title), None)
+    return None if takes in actor.permissions else takes
 
 
 def pages() -> list[st.Page]:

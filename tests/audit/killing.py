@@ -21,7 +21,7 @@ from tests.audit.builders import ADA
 
 WRITERS = 8
 EVENTS_A_CHECKPOINT = 25
-SECONDS_BETWEEN_KILLS = 0.08
+SECONDS_BETWEEN_KILLS = 0.05
 
 
 def write_events(url: str, home: Path, acknowledgements: Path, writer: int) -> None:

@@ -13,7 +13,7 @@ from services.audit.verification import verify_log
 from services.store import Store
 from tests.audit.builders import open_log, record
 
-KILLS = 160
+KILLS = 320
 
 
 @pytest.mark.long
@@ -25,7 +25,7 @@ def test_writers_killed_at_random_leave_a_whole_log(any_store: Store, tmp_path: 
         connection.commit()
     url = any_store.engine.url.render_as_string(hide_password=False)
     command = [sys.executable, "-m", "tests.audit.killing", url, str(home), str(acknowledgements), str(KILLS)]
-    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=200)
+    subprocess.run(command, check=True, cwd=Path(__file__).parents[2], timeout=600)
 
     assert [path.read_text() for path in acknowledgements.glob("error-*")] == []
     acknowledged = {

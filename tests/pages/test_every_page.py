@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 from app.facade import Gatehouse
 from app.ui import session, status
 from app.ui.navigation import PAGES
+from services.audit import EventQuery
 from services.audit.checkpoints import Integrity
 from services.identity import Role
 from services.identity.actors import Actor
@@ -23,6 +24,7 @@ from tests.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 NAMES = [entry.name for entry in PAGES if (ROOT / "pages" / f"{entry.name}.py").exists()]
+EVERYBODY = Actor(name="all", roles=frozenset(Role), origin="test")
 RELEASE_MANAGER = Actor(name="meera", roles=frozenset({Role.RELEASE_MANAGER}), origin="test")
 
 
@@ -84,6 +86,35 @@ def test_nobody_who_is_not_signed_in_sees_anything_but_the_way_in(
         app = visit(name, monkeypatch, None)
         assert [title.value for title in app.title] == ["Sign in to Gatehouse"]
         assert not app.dataframe
+
+
+SERVICE = Actor(name="serving", roles=frozenset({Role.SERVICE_ACCOUNT}), origin="test")
+SHOWN_TO_ALL = {
+    "overview": "each of its parts asks itself",
+    "model": "it has nothing to show before a model is chosen, which takes the permission",
+    "settings": "everybody sees their own tokens",
+    "deployments": "what serves is what a service account may read",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_page_is_shown_to_who_may_see_what_is_on_it(
+    name: str, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(gatehouse)
+    shown = {}
+    for actor in (SERVICE, EVERYBODY):
+        app = visit(name, monkeypatch, actor)
+        assert not app.exception
+        shown[actor.name] = "not shown to you" not in "\n".join(text.value for text in app.markdown)
+    assert shown == {"serving": name in SHOWN_TO_ALL, "all": True}
+
+
+def test_nobody_without_any_permission_sees_what_serves(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = visit("deployments", monkeypatch, Actor(name="none", roles=frozenset(), origin="test"))
+    assert "Deployments is not shown to you" in "\n".join(text.value for text in app.markdown)
+    [event] = gatehouse.audit.list_events(EventQuery(actor="none")).events
+    assert (event.action, event.subject) == ("access:permission:refused", "page/Deployments")
 
 
 def test_a_registry_that_is_down_stands_above_every_page(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
