@@ -252,6 +252,42 @@ def test_the_inbox_pages_newest_first_and_counts_what_is_open(store: Store, cloc
     assert world.changes.list_changes(model="other", kinds=["dial"]) == []
 
 
+def test_what_expires_first_comes_first_page_by_page(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(any_store, clock, tmp_path / "w")
+    asked = []
+    for hours in range(5):
+        clock.advance(hours=hours)
+        asked.append(world.ask(hours).id)
+    clock.advance(hours=1)
+    world.changes.renew(asked[0], actor=MAYA)  # which gives it the longest time of all
+    world.changes.reject(asked[1], actor=MEERA, reason="no")
+    first = world.changes.list_open(limit=2)
+    second = world.changes.list_open(after=first[-1], limit=2)
+    assert [change.id for change in [*first, *second]] == [asked[2], asked[3], asked[4], asked[0]]
+    assert world.changes.list_open(after=second[-1], limit=2) == []
+
+
+def test_what_waits_for_somebody_is_what_they_can_still_decide_on(
+    any_store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(any_store, clock, tmp_path / "w", required_approvals=2)
+    own, half, other = world.ask(1, MEERA), world.ask(2), world.ask(3)
+    world.changes.approve(half.id, actor=MEERA, reason="fine")
+    whole = world.ask(4)
+    for actor in (MEERA, JUN):
+        world.changes.approve(whole.id, actor=actor, reason="fine")
+
+    def waiting(actor: Actor) -> list[int]:
+        found = world.changes.list_open(waiting_for=actor)
+        return [change.id for change in found if world.changes.waits_for(change, actor)]
+
+    assert waiting(MEERA) == [other.id, whole.id]
+    assert waiting(JUN) == [own.id, half.id, other.id, whole.id]
+    assert waiting(MAYA) == []
+    world.changes.renew(half.id, actor=MAYA)
+    assert half.id in waiting(MEERA), "evidence gathered anew asks everybody anew"
+
+
 def test_a_comment_is_kept_and_decides_nothing(store: Store, clock: FakeClock, tmp_path: Path) -> None:
     world = build_world(store, clock, tmp_path / "w")
     commented = world.changes.comment(world.ask().id, actor=JUN, text="what of weekends?")
