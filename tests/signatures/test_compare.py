@@ -11,7 +11,7 @@ from services.signatures.compare import compare
 from services.signatures.counter_examples import find_counter_example
 from services.signatures.json_counter_examples import find_json_counter_example
 from services.signatures.reader import read_signature
-from services.signatures.values import Schema, Signature, SignatureReading, SignatureState
+from services.signatures.values import Schema, Signature, SignatureReading, SignatureState, Type
 from services.signatures.verdicts import Comparison, Direction, Verdict
 from tests.signatures.builders import (
     array,
@@ -462,8 +462,8 @@ def test_types_too_long_to_show_are_cut() -> None:
 def test_null_passes_inside_what_became_a_map_only_where_its_holder_is_optional(
     holder: str, verdict: str, *, is_taken: bool
 ) -> None:
-    old = columns(a=obj(**{holder: obj(c_="long"), "d": "long"}))
-    new = columns(a=obj(**{holder: mapping("long"), "d": "long"}))
+    before: dict[str, Type | str] = {holder: obj(c_="long"), "d": "long"}
+    old, new = columns(a=obj(**before)), columns(a=obj(**{**before, holder: mapping("long")}))
     assert compare(reading(old), reading(new)).changes[0].effect == verdict
     data = pd.DataFrame({"a": [{"b": {"c": None}, "d": 1}]})
     assert accepts(old, data)
