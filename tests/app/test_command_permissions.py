@@ -22,12 +22,15 @@ REFUSED = (
     "changes list",
     "changes show 1",
     "drift list",
+    "gates waivers",
     "lineage fraud/1",
     "migrate plan a b",
     "models list",
     "models show fraud",
     "policy diff FILE --name default --kind checklist",
+    "policy export FOLDER",
     "policy list",
+    "policy revisions default",
     "policy show default",
     "promotions list",
     "promotions show 1",
@@ -61,6 +64,7 @@ ANYBODYS = {
     "pins export": "is what a service account is for",
     "pins show": "is what a service account is for",
     "policy decide": "works on files of the caller's own",
+    "policy schema": "is the same for every installation",
     "policy validate": "reads a file of the caller's own",
     "ramp status": "is what a service account is for",
     "shadow compare": "reads a log of the caller's own",
@@ -73,11 +77,11 @@ ANYBODYS = {
 BY_SERVICE = {
     *("audit evidence", "deprecate", "drift adopt", "drift revert", "gates run", "gates waive", "migrate apply"),
     *("policy approve", "policy propose", "policy simulate", "promotions request", "rollback", "tokens revoke"),
-    *("signature test", "signature predict"),
+    *("signature test", "signature predict", "gates revoke", "policy import", "policy revert"),
     *(
         f"{kind} {what}"
         for kind in ("changes", "promotions")
-        for what in ("approve", "reject", "ask-for-changes", "cancel", "renew", "execute")
+        for what in ("approve", "reject", "ask-for-changes", "cancel", "comment", "renew", "execute")
     ),
 }
 """What finds its subject before a service asks for permission; `test_permissions` holds the services."""
@@ -118,7 +122,9 @@ def test_every_command_is_accounted_for() -> None:
 def test_who_may_not_is_refused_and_the_refusal_is_an_event(home: Home, token: str, tmp_path: Path, line: str) -> None:
     file = tmp_path / "file"
     file.write_text("items: []\n")
-    ran = home.run(*(str(file) if word == "FILE" else word for word in line.split()), "--json", token=token)
+    ran = home.run(
+        *({"FILE": file, "FOLDER": tmp_path}.get(word, word) for word in line.split()), "--json", token=token
+    )
     assert (ran.code, ran.json["error"]["kind"]) == (1, "forbidden"), ran
     found = home.run("audit", "list", "--actor", "serving", "--json").json["events"]
     assert found[-1]["action"] == "access:permission:refused"

@@ -368,6 +368,8 @@ NONE_OF_THEIR_OWN = {
     "identity.refuse": "is what refuses",
     "identity.credentials.change_password": "is about the actor's own password",
     "changes.find_bar": "tells whether somebody is barred, and does nothing",
+    "changes.may_execute": "tells whether somebody may, and does nothing",
+    "changes.waits_for": "tells what waits for somebody, and does nothing",
     "changes.check_evidence": "looks whether evidence still stands, and voids what does not",
     "changes.carry_out": "is asked by ramps, which ask for permission themselves",
     "changes.expire_due": "follows from the clock",
