@@ -209,6 +209,13 @@ def test_traffic_without_a_single_score_is_no_evidence(world: World) -> None:
     assert world.propose(LOOSER, 1).state is ChangeState.BLOCKED
 
 
+def test_an_empty_file_does_not_hide_the_recorded_traffic(world: World) -> None:
+    bring_into_force(world)
+    world.what_ifs.run(MAYA, MODEL, LOOSER, traffic=traffic(5).assign(score=float("nan")), source="empty.csv")
+    world.record()
+    assert world.propose(LOOSER, 1).findings["what_if"]["rows"] == 200
+
+
 def test_other_tiers_are_told_why_there_is_none(world: World) -> None:
     change = world.propose(CARDS, None)
     assert change.state is ChangeState.AWAITING_APPROVAL
