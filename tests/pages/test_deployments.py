@@ -25,7 +25,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gatehouse:
     for module in (session, status):
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
-    assert made.documents
+    assert made.documents.list_documents()  # brings the shipped plan into force
     for change_id, version in enumerate((2, 3), 1):
         pin(made.store, FakeClock(), version, change_id=-change_id)
     ramp(made.store, champion=3, candidate=4, traffic_ratio=0.25)
