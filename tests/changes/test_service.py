@@ -1,4 +1,6 @@
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -250,6 +252,25 @@ def test_the_inbox_pages_newest_first_and_counts_what_is_open(store: Store, cloc
     assert world.changes.count_open()[ChangeState.AWAITING_APPROVAL] == 4
     assert world.changes.list_changes(requester="nobody") == []
     assert world.changes.list_changes(model="other", kinds=["dial"]) == []
+
+
+def test_evidence_renewed_while_somebody_approves_is_not_what_they_approved(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked, bind = world.ask(), world.dial.bind
+
+    def bind_and_renew(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+        found = bind(payload)
+        world.dial.bind = bind  # type: ignore[method-assign]
+        world.dial.value = 3
+        world.changes.renew(asked.id, actor=MAYA)
+        return found
+
+    world.dial.bind = bind_and_renew  # type: ignore[method-assign]
+    with pytest.raises(Conflict, match="was renewed while you approved"):
+        world.changes.approve(asked.id, actor=MEERA, reason="fine")
+    assert world.changes.get(asked.id).approvals == ()
 
 
 def test_what_expires_first_comes_first_page_by_page(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
