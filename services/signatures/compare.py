@@ -35,7 +35,7 @@ def compare(old: SignatureReading, new: SignatureReading, direction: Direction =
         return Comparison(verdict=Verdict.UNKNOWN, json_verdict=Verdict.UNKNOWN, direction=direction, reason=reason)
     changes = _changes(old.signature, new.signature, direction)
     lost = _why_answers_unknown(old.signature, new.signature, direction)
-    verdict, json_verdict = _judge(changes, is_lost=bool(lost))
+    verdict, json_verdict = _judge(changes, _least_verdict(old.signature, new.signature, lost))
     return Comparison(
         verdict=verdict,
         json_verdict=json_verdict,
@@ -52,15 +52,22 @@ def judge(old: SignatureReading, new: SignatureReading, direction: Direction) ->
     if old.signature is None or new.signature is None or _why_unknown(old, new):
         return Verdict.UNKNOWN, Verdict.UNKNOWN
     changes = _changes(old.signature, new.signature, direction)
-    return _judge(changes, is_lost=bool(_why_answers_unknown(old.signature, new.signature, direction)))
+    lost = _why_answers_unknown(old.signature, new.signature, direction)
+    return _judge(changes, _least_verdict(old.signature, new.signature, lost))
 
 
-def _judge(changes: Sequence[Change], *, is_lost: bool) -> tuple[Verdict, Verdict]:
-    floor = Verdict.UNKNOWN if is_lost else Verdict.IDENTICAL
+def _judge(changes: Sequence[Change], least: Verdict) -> tuple[Verdict, Verdict]:
     return (
-        worst_verdict([floor, verdict_of([change.effect for change in changes])]),
-        worst_verdict([floor, verdict_of([change.json_effect for change in changes])]),
+        worst_verdict([least, verdict_of([change.effect for change in changes])]),
+        worst_verdict([least, verdict_of([change.json_effect for change in changes])]),
     )
+
+
+def _least_verdict(old: Signature, new: Signature, lost: str) -> Verdict:
+    """Return how things stand before any change is looked at: outputs that are new to everybody are no change."""
+    if lost:
+        return Verdict.UNKNOWN
+    return Verdict.IDENTICAL if (old.outputs is None) == (new.outputs is None) else Verdict.COMPATIBLE
 
 
 def _changes(old: Signature, new: Signature, direction: Direction) -> tuple[Change, ...]:
@@ -111,8 +118,12 @@ def _notes(old: SignatureReading, new: SignatureReading) -> tuple[str, ...]:
             notes.append(
                 f"The {which} version checks its input by its own type hints; MLflow enforces nothing of this."
             )
-    if old.signature and new.signature and old.signature.outputs is None and new.signature.outputs is None:
+    outputs = {"old": old.signature and old.signature.outputs, "new": new.signature and new.signature.outputs}
+    silent = [which for which, schema in outputs.items() if schema is None]
+    if len(silent) == len(outputs):
         notes.append("Neither version declares its outputs, so only requests were compared.")
+    elif silent:
+        notes.append(f"The {silent[0]} version declares no outputs, so only requests were compared.")
     return tuple(notes)
 
 

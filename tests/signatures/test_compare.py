@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from services.signatures.compare import compare
+from services.signatures.compare import compare, judge
 from services.signatures.counter_examples import find_counter_example
 from services.signatures.json_counter_examples import find_json_counter_example
 from services.signatures.reader import read_signature
@@ -381,7 +381,9 @@ def test_outputs_that_are_no_longer_declared_are_unknown_to_their_readers() -> N
     whole, half = reading(columns(a="long"), columns(p="long")), reading(columns(a="long"))
     assert compare(whole, half).verdict is Verdict.UNKNOWN
     assert "does not declare the outputs" in compare(whole, half).reason
-    assert compare(half, whole).verdict is Verdict.IDENTICAL
+    assert compare(half, whole).verdict is Verdict.COMPATIBLE
+    assert compare(half, whole).notes == ("The old version declares no outputs, so only requests were compared.",)
+    assert judge(half, whole, Direction.BACKWARD) == (Verdict.COMPATIBLE, Verdict.COMPATIBLE)
     assert compare(half, whole, Direction.FORWARD).verdict is Verdict.UNKNOWN
     assert compare(half, whole, Direction.FULL).verdict is Verdict.UNKNOWN
     assert "Neither version declares its outputs" in compare(half, half).notes[0]
