@@ -21,7 +21,6 @@ from services.deployments.ramp_plan import RAMP_PLAN
 from services.deployments.ramp_records import RampWriter
 from services.deployments.ramps import Ramps
 from services.deployments.standbys import Standbys
-from services.deployments.ticks import RampTicks
 from services.documents import Documents
 from services.documents.activation import Activation
 from services.documents.checklist import CHECKLIST_KIND
@@ -66,6 +65,7 @@ from services.store import Store, open_store
 from services.store.migrations import upgrade
 
 if TYPE_CHECKING:
+    from services.deployments.ticks import RampTicks
     from services.shadow.service import ShadowLogs
     from services.signatures.running import SignatureRuns
 
@@ -412,6 +412,7 @@ class Gatehouse:
     @cached_property
     def ramp_ticks(self) -> RampTicks:
         """What drives ramps on; brings in the engine of shadow logs, which only the worker has to pay for."""
+        from services.deployments.ticks import RampTicks
         from services.gates.collectors.prometheus import ask_prometheus
         from services.shadow.window import WindowReader
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from services.deployments.ramp_plan import GuardrailsText
 from services.gates.evidence import Absent, Broken
 from services.gates.outcomes import Outcome
-from services.shadow.statistics import always_valid_rate
-from services.shadow.window import Window
+
+if TYPE_CHECKING:
+    # Brings in numpy and pyarrow, which commands that only name a guardrail's result have no use for.
+    from services.shadow.window import Window
 
 _SLOW_RATE = 0.01
 
@@ -94,6 +96,8 @@ def hold_number(
 def _rate(
     name: str, count: int, total: int, limit: float, limits: GuardrailsText, *, is_upper: bool
 ) -> GuardrailResult:
+    from services.shadow.statistics import always_valid_rate
+
     interval = always_valid_rate(count, total)
     outcome = _judge(interval.low, interval.high, total, limit, limits.min_pairs, is_upper=is_upper)
     return GuardrailResult(
@@ -111,6 +115,8 @@ def _rate(
 
 
 def _latency(window: Window, limits: GuardrailsText) -> GuardrailResult:
+    from services.shadow.statistics import always_valid_rate
+
     limit = limits.max_latency_p99_ms
     slow = always_valid_rate(window.count_slower(limit), window.timed)
     outcome = _judge(slow.low, slow.high, window.timed, _SLOW_RATE, limits.min_pairs, is_upper=True)

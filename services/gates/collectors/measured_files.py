@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Annotated, Any, Generic, TypeVar
 
-import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.errors import InvalidInput
@@ -22,19 +20,15 @@ from services.gates.evidence import (
     Slices,
     Subject,
 )
-from services.gates.kinds import FairnessGate
 from services.lineage import artifacts
-from services.lineage.metrics import calibration_psi, classification_metrics, demographic_parity
-from services.lineage.slices import SliceMetrics, read_slices
+from services.lineage.slices import read_slices
 
 T = TypeVar("T")
 
-PREDICTIONS_CSV = "predictions.csv"
 METRICS_FILE = "metrics.json"
 AB_TEST_FILE = "ab_test.json"
 SLA_FILE = "sla.json"
 REQUEST_LOG_FILE = "request_log.json"
-TWO_CLASSES = 2
 
 
 class MetricsFileCollector:
@@ -67,10 +61,13 @@ class SlicesCollector:
         content = self._source.find(subject, artifacts.SLICES)
         if content is not None:
             return Slices(parts=read_slices(content))
-        table = _find_table(self._source, subject)
+        # Brings in pandas and scipy, which commands that measure nothing have no use for.
+        from services.gates.collectors.prediction_table import find_table, measure_slices
+
+        table = find_table(self._source, subject)
         if table is None:
             return Absent(reason=f"The run has neither {artifacts.SLICES} nor {artifacts.PREDICTIONS}.")
-        return Slices(parts=tuple(_slice_parts(table)))
+        return Slices(parts=tuple(measure_slices(table)))
 
 
 class PredictionsCollector:
@@ -82,21 +79,12 @@ class PredictionsCollector:
         self._source = source
 
     def collect(self, subject: Subject) -> Predictions | Absent:
-        table = _find_table(self._source, subject)
+        from services.gates.collectors.prediction_table import find_table, measure_fairness
+
+        table = find_table(self._source, subject)
         if table is None:
             return Absent(reason=f"The run has no {artifacts.PREDICTIONS}.")
-        positive = _positive_class(table)
-        if positive is None:
-            return Absent(reason="The prediction table does not speak of two classes.")
-        least = min((gate.min_rows for gate in subject.gates if isinstance(gate, FairnessGate)), default=1)
-        favoured = table["prediction"] == positive
-        parity = {
-            column.removeprefix(artifacts.SLICE_COLUMN_PREFIX): demographic_parity(
-                favoured, table[column], least_rows=least
-            )
-            for column in _slice_columns(table)
-        }
-        return Predictions(rows=len(table), demographic_parity=parity, calibration_psi=_calibration(table, positive))
+        return measure_fairness(table, subject)
 
 
 class _Text(BaseModel):
@@ -201,66 +189,3 @@ def _parse(text: type[Any], content: bytes, name: str) -> Any:
             f"{name} is not as it should be: {where or 'the file'}: {first['msg']}.",
             next_step=f"Write {name} as docs/gates.md says, and run the gates again.",
         ) from error
-
-
-def _find_table(source: FileSource, subject: Subject) -> pd.DataFrame | None:
-    content = source.find(subject, artifacts.PREDICTIONS)
-    try:
-        if content is not None:
-            table = pd.read_parquet(io.BytesIO(content))
-        elif (content := source.find(subject, PREDICTIONS_CSV)) is not None:
-            table = pd.read_csv(io.BytesIO(content))
-        else:
-            return None
-    except (ValueError, OSError) as error:
-        raise InvalidInput(
-            "The prediction table cannot be read.", next_step=f"Log it as {artifacts.PREDICTIONS} again."
-        ) from error
-    if "prediction" not in table.columns:
-        raise InvalidInput(
-            "The prediction table has no column 'prediction'.", next_step=f"Log it as {artifacts.PREDICTIONS} again."
-        )
-    return table
-
-
-def _slice_columns(table: pd.DataFrame) -> Sequence[str]:
-    return [column for column in table.columns if column.startswith(artifacts.SLICE_COLUMN_PREFIX)]
-
-
-def _positive_class(table: pd.DataFrame) -> Any | None:
-    """Return the second of two classes, in their natural order; None where there are not two."""
-    columns = [name for name in ("prediction", "label") if name in table.columns]
-    seen = pd.unique(pd.concat([table[name].dropna() for name in columns], ignore_index=True))
-    if len(seen) != TWO_CLASSES:
-        return None
-    return max(seen, key=lambda value: (isinstance(value, str), value))
-
-
-def _calibration(table: pd.DataFrame, positive: Any) -> float | None:
-    if not {"score", "label"} <= set(table.columns):
-        return None
-    known = table[table["score"].between(0, 1) & table["label"].notna()]
-    return calibration_psi(known["score"], known["label"] == positive) if len(known) else None
-
-
-def _slice_parts(table: pd.DataFrame) -> list[SliceMetrics]:
-    if "label" not in table.columns:
-        return []
-    positive = _positive_class(table)
-    known = table[table["label"].notna()]
-    return [
-        SliceMetrics(
-            column=column.removeprefix(artifacts.SLICE_COLUMN_PREFIX),
-            value=str(value),
-            rows=len(group),
-            metrics=classification_metrics(
-                group["label"],
-                group["prediction"],
-                positive=positive,
-                score=group["score"] if "score" in group.columns else None,
-                probabilities=None,
-            ),
-        )
-        for column in _slice_columns(known)
-        for value, group in known.groupby(column, sort=True)
-    ]

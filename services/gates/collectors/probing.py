@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from services.gates.collectors.records import read_version_signature
 from services.gates.evidence import Broken, Held, Probing, Subject
@@ -13,7 +14,10 @@ from services.gates.kinds import BaseGate, DirectionGate, ExampleGate, Signature
 from services.jobs.model_runner import ModelRunner
 from services.jobs.probe import Bounds, Direction, Expected, Probe, ProbeSpec, RunFailure
 from services.registry.port import RegistryReader
-from services.signatures.signature_tests import SignatureTest, judge_tests, list_signature_tests
+
+if TYPE_CHECKING:
+    # Brings in pandas, which commands that measure nothing have no use for.
+    from services.signatures.signature_tests import SignatureTest
 
 MIB = 1024 * 1024
 
@@ -33,6 +37,8 @@ class ProbeCollector:
         self._data = data
 
     def collect(self, subject: Subject) -> Probing | Broken:
+        from services.signatures.signature_tests import judge_tests
+
         spec = ProbeSpec(expectations=expectations_of(subject.gates))
         tests = self._draw_tests(subject)
         with tempfile.TemporaryDirectory(prefix="gatehouse-probe-") as folder:
@@ -43,6 +49,8 @@ class ProbeCollector:
         return replace(to_evidence(answer), signature_tests=judge_tests(tests, answer.tried))
 
     def _draw_tests(self, subject: Subject) -> Sequence[SignatureTest]:
+        from services.signatures.signature_tests import list_signature_tests
+
         if not any(isinstance(gate, SignatureTestsGate) for gate in subject.gates):
             return ()
         signature = read_version_signature(self._registry, subject.candidate).signature
