@@ -43,6 +43,8 @@ from services.lineage.deprecation import Deprecations
 from services.lineage.migration import Migration, Migrations
 from services.lineage.registering import Registrations
 from services.lineage.telling import Stories
+from services.lineage.vocabulary import Vocabulary
+from services.lineage.vocabulary_fix import VocabularyFix, VocabularyFixes
 from services.policies.activation_evidence import PolicyEvidence
 from services.policies.document import DECISION_POLICY
 from services.policies.what_if import WhatIfs
@@ -221,7 +223,7 @@ class Gatehouse:
     @cached_property
     def stories(self) -> Stories:
         """Stories of versions."""
-        return Stories(self.registry, read_vocabulary=lambda: read_vocabulary(self.documents))
+        return Stories(self.registry, read_vocabulary=lambda: self.vocabulary)
 
     @cached_property
     def deprecations(self) -> Deprecations:
@@ -232,6 +234,21 @@ class Gatehouse:
     def migrations(self) -> Migrations:
         """Moving models to new names."""
         return Migrations(self.registry, self.changes)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The vocabulary in force."""
+        return read_vocabulary(self.documents)
+
+    @cached_property
+    def vocabulary_fixes(self) -> VocabularyFixes:
+        """Writing standard tags in bulk."""
+        return VocabularyFixes(
+            self.registry,
+            self.changes,
+            read_vocabulary=lambda: self.vocabulary,
+            read_metrics=lambda: {each.name: tuple(each.metrics) for each in self.index.list_latest_versions()},
+        )
 
     @cached_property
     def index(self) -> Index:
@@ -350,6 +367,7 @@ class Gatehouse:
             Rollback(self.registry, self.pins, mover, self.audit, self.store, self.standbys, self.ramp_writer),
             Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),
             Migration(self.registry, self.audit, [PinsFollowMigrations(self.pins)]),
+            VocabularyFix(self.registry, self.audit),
         ]
         return Changes(self.store, self.audit, self.identity, kinds, outbox=self.outbox, clock=self.clock)
 

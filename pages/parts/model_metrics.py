@@ -1,4 +1,7 @@
-"""How the versions of a model measure: the main metric on a card, any metric over versions."""
+"""How the versions of a model measure: the main metric on a card, any metric over versions.
+
+A metric that was logged under a synonym stands under its canonical name, with the logged one told.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,10 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from services.lineage.vocabulary import Vocabulary
 from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.values import Stage
+from services.untrusted.escape import as_markdown
 
 _VERSIONS_DRAWN = 200
 _CHOSEN_AT_FIRST = 2
@@ -21,7 +26,7 @@ def main_card(gatehouse: Gatehouse, model: ModelEntry) -> ui.Card:
     if metric is None or model.metric_value is None:
         return ui.Card(label="Main metric", value=ui.NOTHING, delta="none logged")
     champion = gatehouse.index.find_version(model.name, serving) if serving else None
-    before = champion.metrics.get(metric) if champion else None
+    before = _by_shown_name(gatehouse.vocabulary, champion).get(metric) if champion else None
     if before is None or serving == model.latest_version:
         return ui.Card(label=metric, value=ui.figure(model.metric_value), delta=ui.version_label(model.latest_version))
     change = model.metric_value - before
@@ -37,7 +42,8 @@ def main_card(gatehouse: Gatehouse, model: ModelEntry) -> ui.Card:
 def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
     """Draw chosen metrics over versions, with the value of the version in production to read them against."""
     versions = gatehouse.index.list_versions(model.name, limit=_VERSIONS_DRAWN).versions[::-1]
-    names = sorted({name for version in versions for name in version.metrics})
+    vocabulary = gatehouse.vocabulary
+    names = sorted({name for version in versions for name in vocabulary.map_names(version.metrics)})
     if not names:
         ui.empty_state("No metrics yet", "None was logged with a version, or none was read yet.", icon="monitoring")
         return
@@ -50,7 +56,7 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
         label_visibility="collapsed",
     )
     for metric in chosen or ():
-        _chart(model, versions, str(metric))
+        _chart(model, versions, str(metric), vocabulary)
     if model.version_count > len(versions):
         st.markdown(f":gray[:small[The newest {len(versions):,} of {model.version_count:,} versions are drawn.]]")
 
@@ -60,21 +66,26 @@ def _chosen_at_first(model: ModelEntry, names: Sequence[str]) -> list[str]:
     return ordered[:_CHOSEN_AT_FIRST]
 
 
-def _chart(model: ModelEntry, versions: Sequence[VersionEntry], metric: str) -> None:
-    measured = [version for version in versions if metric in version.metrics]
+def _by_shown_name(vocabulary: Vocabulary, version: VersionEntry) -> dict[str, float]:
+    return {shown: version.metrics[logged] for shown, logged in vocabulary.map_names(version.metrics).items()}
+
+
+def _chart(model: ModelEntry, versions: Sequence[VersionEntry], metric: str, vocabulary: Vocabulary) -> None:
+    values = {version.version: _by_shown_name(vocabulary, version).get(metric) for version in versions}
+    measured = {number: value for number, value in values.items() if value is not None}
     serving = model.stage_versions.get(Stage.PRODUCTION)
     markers = [
-        ui.Marker(name=f"v{serving}, in production", at=version.metrics[metric])
-        for version in measured
-        if version.version == serving
+        ui.Marker(name=f"v{serving}, in production", at=value)
+        for number, value in measured.items()
+        if number == serving
     ]
     ui.section(metric)
     ui.show_lines(
         [
             ui.Line(
                 name=metric,
-                x=tuple(ui.version_label(version.version) for version in measured),
-                y=tuple(version.metrics[metric] for version in measured),
+                x=tuple(map(ui.version_label, measured)),
+                y=tuple(measured.values()),
             )
         ],
         markers=markers,
@@ -82,3 +93,7 @@ def _chart(model: ModelEntry, versions: Sequence[VersionEntry], metric: str) -> 
         alt=f"{metric} over {ui.count(len(measured), 'version')} of {model.name}",
         height=220,
     )
+    synonyms = sorted({vocabulary.map_names(each.metrics).get(metric, metric) for each in versions} - {metric})
+    if synonyms:
+        logged = ", ".join(map(as_markdown, synonyms))
+        st.markdown(f":gray[:small[Logged as {logged}, which is the same metric.]]")

@@ -56,6 +56,19 @@ class Vocabulary:
         folded = self.synonyms.get(folded, folded)
         return folded if folded in self.canonical else None
 
+    def map_names(self, logged: Iterable[str]) -> dict[str, str]:
+        """Return which logged metric is shown under each name; what was logged by the canonical name goes before.
+
+        >>> VOCABULARY.map_names(["AUC", "auc", "acc", "trees"])
+        {'auc': 'auc', 'accuracy': 'acc', 'trees': 'trees'}
+        """
+        shown: dict[str, str] = {}
+        for name in logged:
+            canonical = self.canonical_name(name) or name
+            if canonical not in shown or name == canonical:
+                shown[canonical] = name
+        return shown
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VocabularyProblem:

@@ -27,6 +27,7 @@ REFUSED = (
     "migrate plan a b",
     "models list",
     "models show fraud",
+    "names plan fraud",
     "policy diff FILE --name default --kind checklist",
     "policy export FOLDER",
     "policy list",
@@ -76,6 +77,7 @@ ANYBODYS = {
 }
 BY_SERVICE = {
     *("audit evidence", "deprecate", "drift adopt", "drift revert", "gates run", "gates waive", "migrate apply"),
+    "names apply",
     *("policy approve", "policy propose", "policy simulate", "promotions request", "rollback", "tokens revoke"),
     *("signature test", "signature predict", "gates revoke", "policy import", "policy revert"),
     *(

@@ -378,6 +378,7 @@ NONE_OF_THEIR_OWN = {
     "documents.install_defaults": "happens at the first start, before anybody is there",
     "jobs.enqueue": "leaves it to whoever enqueues: the permission is that of the work",
     "migrations.apply": "asks through changes.request, where its kind names the permission",
+    "vocabulary_fixes.apply": "asks through changes.request, where its kind names the permission",
 }
 
 

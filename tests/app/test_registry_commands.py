@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from pathlib import Path
 from typing import Any
@@ -207,3 +208,32 @@ def test_a_drift_that_does_not_exist_is_not_found(home: Home) -> None:
     for command in ("adopt", "revert"):
         ran = home.run("drift", command, "99", "--reason", "x", "--json")
         assert (ran.code, ran.json["error"]["kind"]) in {(2, "not_found"), (1, "forbidden")}
+
+
+@pytest.mark.long
+def test_tags_are_mended_in_bulk_by_a_plan_that_writes_once(
+    home: Home, mlflow_url: str, tmp_path: Path, name: str
+) -> None:
+    people = client(mlflow_url)
+    register(mlflow_url, name, tmp_path / "m")
+    people.set_registered_model_tag(name, "risk", "Tier 1")
+    file = tmp_path / "plan.json"
+    planned = home.run("names", "plan", name, "--set", "pii=false", "--out", file, "--json")
+    assert planned.code == 0, planned
+    assert json.loads(file.read_text()) == planned.json
+    assert [(each["tag"], each["before"], each["value"]) for each in planned.json["steps"]] == [
+        ("pii", None, "false"),
+        ("risk", "Tier 1", "tier1"),
+    ]
+    assert {"compliance", "owner"} <= {each["message"].split()[2] for each in planned.json["left"]}
+    assert "Tier 1" in home.run("names", "plan", name).out
+    done = home.run("names", "apply", file, "--json")
+    assert (done.code, done.json["state"], done.json["written"]) == (0, "completed", 2), done
+    assert people.get_registered_model(name).tags == {"team": "risk", "risk": "tier1", "pii": "false"}
+    assert home.run("names", "apply", file).out == "Done before; nothing was written.\n"
+    people.set_registered_model_tag(name, "risk", "tier2")
+    stale = home.run("names", "apply", file, "--json")
+    assert (stale.code, stale.json["error"]["kind"]) == (1, "conflict")
+    for wrong in ("risk=high", "risk", "mood=good"):
+        assert home.run("names", "plan", name, "--set", wrong).code == 2
+    assert home.run("names", "plan", "nobody").code == 2
