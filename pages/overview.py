@@ -9,7 +9,7 @@ import streamlit as st
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
 from services.audit import EventQuery
-from services.changes import Change, ChangeState
+from services.changes import Change
 from services.errors import GatehouseError
 from services.identity import Permission
 from services.registry.index import CatalogQuery, CatalogSort, Totals
@@ -26,16 +26,9 @@ now = gatehouse.clock()
 
 
 def find_waiting() -> list[Change]:
-    """Return what this person could decide or execute now, oldest first."""
-    found = gatehouse.changes.list_changes(
-        states=[ChangeState.AWAITING_APPROVAL, ChangeState.APPROVED], limit=_CHANGES_LOOKED_AT
-    )
-    mine = [
-        change
-        for change in found
-        if change.state is ChangeState.APPROVED or gatehouse.changes.find_bar(change, actor) is None
-    ]
-    return sorted(mine, key=lambda change: change.created_at)
+    """Return what this person could decide or execute now, what expires first before others, as in the inbox."""
+    found = gatehouse.changes.list_open(waiting_for=actor, limit=_CHANGES_LOOKED_AT)
+    return [change for change in found if gatehouse.changes.waits_for(change, actor)]
 
 
 def show_cards(totals: Totals, waiting: int) -> None:
@@ -90,7 +83,7 @@ def show_waiting(waiting: list[Change]) -> None:
             ui.Column(name="asked", label="Asked", kind=ui.Kind.WHEN),
         ],
         key="waiting",
-        alt="Changes that wait for you, oldest first",
+        alt="Changes that wait for you, those that expire first before others",
     )
     if len(waiting) > len(shown):
         st.page_link(ui.page_path("promotions"), label=f"All {len(waiting):,} in the inbox", help="")

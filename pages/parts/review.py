@@ -15,6 +15,7 @@ from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
 from pages.parts.shadow_link import offer_shadow
 from services.audit import EventQuery
 from services.changes import OPEN, PENDING, Change, ChangeState, Decision
+from services.deployments import Rollback
 from services.documents.activation import Activation
 from services.errors import GatehouseError
 from services.identity import Actor, Permission
@@ -81,8 +82,8 @@ def _header(change: Change, now: Any) -> None:
         subtitle=ui.facts(
             (f"Requested by {ui.md(change.requester)}", change.created_at),
             f"policy {ui.strong(change.policy_revision)}" if change.policy_revision else None,
-            f"{len(change.approvals)} of {change.required_approvals} approvals",
-            ("expires", change.expires_at),
+            f"{len(change.approvals)} of {change.required_approvals} approvals" if change.required_approvals else None,
+            ("expires", change.expires_at) if change.state in OPEN else None,
             now=now,
         ),
         back=("promotions", "All promotions"),
@@ -121,10 +122,15 @@ def _approvals(gatehouse: Gatehouse, actor: Actor, change: Change, now: Any) -> 
         for record in change.decisions:
             if record.reason:
                 st.markdown(f":gray[{ui.md(record.actor)}: {ui.md(record.reason)}]")
-        needed = ui.count(change.required_approvals, "approver")
-        st.markdown(f":gray[Needs {needed}. The requester cannot approve.]")
+        st.markdown(f":gray[{_needed(change)}]")
         for name, why in change.barred.items():
             st.markdown(f":gray[{ui.md(name)} {ui.md(why)} and cannot approve.]")
+
+
+def _needed(change: Change) -> str:
+    if not change.required_approvals:
+        return "Going back needs no approval." if change.kind == Rollback.name else "Needs no approval."
+    return f"Needs {ui.count(change.required_approvals, 'approver')}. The requester cannot approve."
 
 
 def _is_stale(change: Change, record: Any) -> bool:

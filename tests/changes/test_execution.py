@@ -4,7 +4,9 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from services.clock import utc_now
 from services.errors import Conflict, Unreachable
 from services.identity.actors import Actor
 from services.store import Store, UnitOfWork, open_store
+from services.store import changes as rows
 from services.store.migrations import upgrade
 from tests.changes.builders import JUN, MEERA, World, build_world
 from tests.conftest import FakeClock
@@ -183,6 +186,58 @@ def test_of_two_executors_at_once_one_executes(any_store: Store, clock: FakeCloc
     assert world.dial.writes == ["7"]
     assert ChangeState.COMPLETED in outcomes
     assert world.actions().count("dial:execution:started") == 1
+
+
+def test_of_two_workers_that_recover_at_once_one_drives_it_on(
+    any_store: Store, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build_world(any_store, clock, tmp_path / "w")
+    approved = world.approved()
+    go_away_after_start(world)
+    with pytest.raises(Unreachable):
+        world.changes.execute(approved.id, actor=MEERA)
+    world.dial.is_away = False
+    clock.advance(minutes=5)
+    both_have_seen_it = threading.Barrier(2, timeout=60)
+    looked = threading.local()
+    list_abandoned = rows.list_abandoned
+
+    def look(*args: Any, **named: Any) -> Sequence[int]:
+        found = list_abandoned(*args, **named)
+        if not hasattr(looked, "once"):
+            looked.once = True
+            both_have_seen_it.wait()
+        return found
+
+    monkeypatch.setattr(rows, "list_abandoned", look)
+    driven: list[int] = []
+    threads = [threading.Thread(target=lambda: driven.append(len(world.changes.recover()))) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(driven) == [0, 1]
+    assert world.dial.writes == ["7"]
+    assert world.actions().count("dial:execution:completed") == 1
+
+
+def test_whoever_outlives_its_lease_records_nothing_over_who_took_it(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    recovered: list[Change] = []
+
+    def outlive_the_lease() -> None:
+        world.dial.between_writes = lambda: None
+        clock.advance(minutes=5)
+        recovered.extend(world.changes.recover())
+
+    world.dial.between_writes = outlive_the_lease
+    late = world.changes.execute(approved.id, actor=MEERA)
+    assert [change.state for change in recovered] == [ChangeState.COMPLETED]
+    assert late.epoch == recovered[0].epoch > approved.epoch + 1
+    assert world.actions().count("dial:execution:completed") == 1
 
 
 def test_of_two_approvers_at_once_both_count_once(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:

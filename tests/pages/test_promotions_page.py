@@ -146,3 +146,47 @@ def test_who_decides_nothing_sees_what_is_open(gatehouse: Gatehouse, monkeypatch
     add_change(gatehouse, ChangeState.BLOCKED)
     app = visit("promotions", monkeypatch, MAYA)
     assert len(app.dataframe[0].value) == 1
+
+
+@pytest.mark.parametrize("state", [ChangeState.COMPLETED, ChangeState.REJECTED])
+def test_what_has_ended_expires_no_more(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, state: ChangeState
+) -> None:
+    for shown, words in ((ChangeState.APPROVED, True), (state, False)):
+        app = visit("promotions", monkeypatch, MEERA, id=str(add_change(gatehouse, shown)))
+        assert ("expires in" in texts(app).lower()) is words
+
+
+def test_going_back_says_that_it_needs_nobody(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone_back = add_change(
+        gatehouse,
+        ChangeState.COMPLETED,
+        kind="rollback",
+        title="fraud_detector back to 1",
+        payload={"model": "fraud_detector", "from": 2, "to": 1},
+        findings={},
+        required_approvals=0,
+    )
+    shown = texts(visit("promotions", monkeypatch, MEERA, id=str(gone_back)))
+    assert "Going back needs no approval." in shown
+    assert "Needs" not in shown
+    assert "approvals" not in shown
+    asked = texts(visit("promotions", monkeypatch, MEERA, id=str(add_change(gatehouse))))
+    assert "Needs 1 approver. The requester cannot approve." in asked
+
+
+def test_the_overview_counts_what_the_inbox_shows(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    add_change(gatehouse, ChangeState.APPROVED, hours=90, version=2)
+    add_change(gatehouse, hours=3, version=3)
+    add_change(gatehouse, hours=1, version=4, requester="meera")
+    waiting = {}
+    for actor in (MAYA, MEERA):
+        app = visit("overview", monkeypatch, actor)
+        assert not app.exception
+        waiting[actor.name] = [
+            str(title) for table in app.dataframe for title in table.value.iloc[:, 0] if "to Production" in str(title)
+        ]
+    assert waiting == {
+        "maya": [],
+        "meera": ["fraud_detector version 3 to Production", "fraud_detector version 2 to Production"],
+    }

@@ -87,6 +87,16 @@ def test_somebody_who_moves_the_alias_at_the_same_moment_is_noticed() -> None:
         move(registry, 2, replaces=1)
 
 
+def test_a_version_that_moves_on_gives_up_its_other_alias_and_no_version_gives_up_its_own() -> None:
+    registry = registry_with(production=1)
+    registry.set_alias("fraud_detector", "staging", 2)
+    move(registry, 2, replaces=1)
+    assert registry.get_model("fraud_detector").aliases == {"production": 2}
+    registry.set_alias("fraud_detector", "staging", 3)
+    move(registry, 2, replaces=1)
+    assert registry.get_model("fraud_detector").aliases == {"production": 2, "staging": 3}
+
+
 def test_an_operation_knows_its_own_mark_only() -> None:
     registry = registry_with(production=1)
     mover = StageMover(registry, legacy_stages=True, sign=lambda: "a signed checkpoint")
