@@ -23,6 +23,8 @@ _POSTGRES_HEAD = r"""INSERT INTO audit_head (id, size, root, frontier) VALUES
 # The words arrive split, so the tokenizer only has to part them at spaces.
 _SQLITE_SEARCH = """CREATE VIRTUAL TABLE audit_search
     USING fts5(words, content='', columnsize=0, detail=none, tokenize='ascii')"""
+# A view of the index, which keeps nothing of its own: the words there are, in order.
+_SQLITE_VOCABULARY = "CREATE VIRTUAL TABLE audit_search_vocabulary USING fts5vocab(audit_search, instance)"
 
 
 def _sqlite_trigger(table: str, moment: str, condition: str = "1") -> str:
@@ -79,6 +81,7 @@ GUARDS: dict[str, dict[str, tuple[str, ...]]] = {
                 " OR EXISTS (SELECT 1 FROM audit_event WHERE event_id = NEW.event_id)",
             ),
             _SQLITE_SEARCH,
+            _SQLITE_VOCABULARY,
         ),
         "audit_node": _sqlite_append_only(
             "audit_node", "EXISTS (SELECT 1 FROM audit_node WHERE level = NEW.level AND idx = NEW.idx)"

@@ -12,15 +12,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Select, and_, cast, column, func, literal, select, table
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy import func, select
 
-from services.store.audit_log import CHUNK_EVENTS, EVENT, SPAN, TALLY, find_head
+from services.store.audit_log import CHUNK_EVENTS, EVENT, SPAN, TALLY, find_head, run
 from services.store.unit_of_work import UnitOfWork
 
 DAY_US = 86_400_000_000
 ALL_DAYS = -1
-_SEARCH = table("audit_search", column("rowid"), column("seq"), column("words"), column("audit_search"))
+_EQUAL = ("change_id", "subject", "actor", "model")
+"""The columns that a filter gives one value, the ones that fewest events share first."""
+MAX_ALTERNATIVES = 64
+"""How many words a beginning may stand for and still be looked up word by word."""
+# From one word to the next, without walking along the events of either. No word holds a control character.
+_LIST_WORDS = """
+    WITH RECURSIVE found (word) AS (
+        SELECT (SELECT term FROM audit_search_vocabulary WHERE term >= ?1 ORDER BY term LIMIT 1)
+        UNION ALL
+        SELECT (SELECT term FROM audit_search_vocabulary WHERE term >= word || char(1) ORDER BY term LIMIT 1)
+        FROM found WHERE substr(word, 1, length(?1)) = ?1
+    )
+    SELECT word FROM found WHERE substr(word, 1, length(?1)) = ?1 LIMIT ?2"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,20 +98,28 @@ def count_days(unit: UnitOfWork, wanted: EventFilter) -> dict[int, int]:
 
 def count_values(unit: UnitOfWork, field: str, *, since_day: int | None, until_day: int | None) -> dict[str, int]:
     """Return how often each value of `actor`, `action` or `model` occurs on days [since, until), most often first."""
-    query = select(TALLY.c.value, func.sum(TALLY.c.events)).where(TALLY.c.field == field).group_by(TALLY.c.value)
     recent = select(EVENT.c[field]).where(EVENT.c.seq >= _sealed_size(unit), EVENT.c[field].is_not(None))
-    if since_day is None and until_day is None:
-        query = query.where(TALLY.c.day == ALL_DAYS)
+    query = select(TALLY.c.value, func.sum(TALLY.c.events)).where(TALLY.c.field == field, TALLY.c.day > ALL_DAYS)
     if since_day is not None:
         query = query.where(TALLY.c.day >= since_day)
         recent = recent.where(EVENT.c.ts_us >= since_day * DAY_US)
     if until_day is not None:
-        query = query.where(TALLY.c.day > ALL_DAYS, TALLY.c.day < until_day)
+        query = query.where(TALLY.c.day < until_day)
         recent = recent.where(EVENT.c.ts_us < until_day * DAY_US)
-    counted = Counter({value: int(events) for value, events in unit.connection.execute(query)})
+    is_limited = since_day is not None or until_day is not None
+    kept = unit.connection.execute(query.group_by(TALLY.c.value)) if is_limited else _list_totals(unit, field)
+    counted = Counter({value: int(events) for value, events in kept})
     # Counted here: GROUP BY would make SQLite walk the whole index of the field.
     counted.update(unit.connection.execute(recent).scalars())
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _list_totals(unit: UnitOfWork, field: str) -> list[Any]:
+    """Return (value, sealed events) over all days."""
+    # Left to itself, SQLite takes the primary key, and walks along every day of every value.
+    index = "INDEXED BY ix_audit_tally_day_field" if unit.dialect == "sqlite" else ""
+    statement = f"SELECT value, events FROM audit_tally {index} WHERE day = ? AND field = ?"  # noqa: S608
+    return run(unit, statement, ALL_DAYS, field)
 
 
 def _sealed_size(unit: UnitOfWork) -> int:
@@ -141,11 +160,12 @@ def _read(
     unit: UnitOfWork, wanted: EventFilter, stretch: _Stretch, *, newest_first: bool, limit: int
 ) -> list[tuple[int, bytes]]:
     if wanted.words and not stretch.is_sealed:
-        query, seq = _select(unit, wanted, stretch, EVENT.c.seq, EVENT.c.leaf)
-        rows = unit.connection.execute(query.order_by(seq.desc() if newest_first else seq))
+        order = "DESC" if newest_first else "ASC"
+        rows = _run_where(unit, wanted, stretch, "SELECT audit_event.seq, leaf", f"ORDER BY audit_event.seq {order}")
         return [(number, leaf) for number, leaf in rows if wanted.has_words(leaf)][:limit]
     found = _find_numbers(unit, wanted, stretch, newest_first=newest_first, limit=limit)
-    leaves = unit.connection.execute(select(EVENT.c.seq, EVENT.c.leaf).where(EVENT.c.seq.in_(found)))
+    marks = ", ".join("?" * len(found)) or "NULL"
+    leaves = run(unit, f"SELECT seq, leaf FROM audit_event WHERE seq IN ({marks})", *found)  # noqa: S608 - marks alone
     return sorted(((number, leaf) for number, leaf in leaves), reverse=newest_first)
 
 
@@ -153,58 +173,89 @@ def _find_numbers(
     unit: UnitOfWork, wanted: EventFilter, stretch: _Stretch, *, newest_first: bool, limit: int
 ) -> list[int]:
     """Return the first numbers, from indexes alone where there is one filter: leaves are read for one page only."""
+    seq = "audit_search.rowid" if wanted.words and unit.dialect == "sqlite" else "audit_event.seq"
+    order = f"ORDER BY {seq} {'DESC' if newest_first else 'ASC'} LIMIT {limit:d}"
     found: list[int] = []
-    for part in _by_action(wanted, stretch):
-        query, seq = _select(unit, part, stretch, EVENT.c.seq)
-        query = query.order_by(seq.desc() if newest_first else seq).limit(limit)
-        found += unit.connection.execute(query).scalars()
+    for part in _by_action(unit, wanted, stretch):
+        found += (row[0] for row in _run_where(unit, part, stretch, "SELECT audit_event.seq", order))
     return sorted(found, reverse=newest_first)[:limit]
 
 
 def _count(unit: UnitOfWork, wanted: EventFilter, stretch: _Stretch) -> Counter[int]:
-    day = (EVENT.c.ts_us // DAY_US).label("day")
+    day = f"ts_us / {DAY_US}"
     if wanted.words and not stretch.is_sealed:
-        query, _ = _select(unit, wanted, stretch, day, EVENT.c.leaf)
-        return Counter(row[0] for row in unit.connection.execute(query) if wanted.has_words(row[1]))
-    query, _ = _select(unit, wanted, stretch, day, func.count())
-    return Counter({row[0]: row[1] for row in unit.connection.execute(query.group_by(day))})
+        rows = _run_where(unit, wanted, stretch, f"SELECT {day}, leaf", "")
+        return Counter(row[0] for row in rows if wanted.has_words(row[1]))
+    return Counter(dict(_run_where(unit, wanted, stretch, f"SELECT {day}, count(*)", f"GROUP BY {day}")))
 
 
-def _by_action(wanted: EventFilter, stretch: _Stretch) -> Iterator[EventFilter]:
-    """Yield the filter once an action: an index on (action, seq) has the order of a page for a single action only."""
-    if wanted.actions is None or wanted.words or not stretch.is_sealed:
+def _by_action(unit: UnitOfWork, wanted: EventFilter, stretch: _Stretch) -> Iterator[EventFilter]:
+    """Yield the filter once an action where the index to go by has the order of a page for a single action only."""
+    if not stretch.is_sealed or wanted.words or _find_driving(wanted) not in {"model", "action"}:
         yield wanted
-    else:
-        yield from (replace(wanted, actions=(action,)) for action in wanted.actions)
+        return
+    actions = wanted.actions
+    if actions is None:
+        actions = tuple(value for value, _ in _list_totals(unit, "action"))
+    yield from (replace(wanted, actions=(action,)) for action in actions)
 
 
-def _select(unit: UnitOfWork, wanted: EventFilter, stretch: _Stretch, *columns: Any) -> tuple[Select[Any], Any]:
-    """Return the query for a filter, and the column of the event's number to order it by."""
-    seq: Any = EVENT.c.seq
-    query: Select[Any] = select(*columns)
-    if wanted.words and stretch.is_sealed:
-        seq = _SEARCH.c.rowid if unit.dialect == "sqlite" else EVENT.c.seq
-        query = query.select_from(_SEARCH).join(EVENT, EVENT.c.seq == _search_seq(unit)).where(_has_words(unit, wanted))
-    equal = {"actor": wanted.actor, "subject": wanted.subject, "model": wanted.model, "change_id": wanted.change_id}
-    clauses = [seq >= stretch.first, seq < stretch.end]
-    clauses += [EVENT.c[name] == value for name, value in equal.items() if value is not None]
+def _find_driving(wanted: EventFilter) -> str | None:
+    """Return the column whose index has the events of a filter in the order of a page, and few beside them."""
+    found = next((name for name in _EQUAL if getattr(wanted, name) is not None), None)
+    return found or (None if wanted.actions is None else "action")
+
+
+def _run_where(unit: UnitOfWork, wanted: EventFilter, stretch: _Stretch, head: str, tail: str) -> list[Any]:
+    """Run a query over the wanted events of a stretch."""
+    is_searched = bool(wanted.words) and stretch.is_sealed
+    source, seq = "audit_event", "audit_event.seq"
+    clauses: list[str] = []
+    values: list[Any] = []
+    if is_searched and unit.dialect == "sqlite":
+        source, seq = "audit_search CROSS JOIN audit_event", "audit_search.rowid"  # the left side is read first
+        clauses += ["audit_event.seq = audit_search.rowid", "audit_search MATCH ?"]
+        values.append(_to_match(unit, wanted.words))
+    elif is_searched:
+        source = "audit_search CROSS JOIN audit_event"
+        clauses += ["audit_event.seq = audit_search.seq", "audit_search.words @@ CAST(? AS tsquery)"]
+        values.append(" & ".join(f"'{beginning}':*" for beginning in wanted.words))
+    clauses += [f"{seq} >= ?", f"{seq} < ?"]
+    values += [stretch.first, stretch.end]
+    driving = None if is_searched else _find_driving(wanted)
+    for column, condition, wanted_values in _list_demands(wanted):
+        # SQLite knows nothing about how often a value occurs: `+` keeps it from the index of a column.
+        is_free = unit.dialect != "sqlite" or column == driving or (driving == "model" and column == "action")
+        clauses.append(f"{'' if is_free else '+'}{column} {condition}")
+        values += wanted_values
+    return run(unit, f"{head} FROM {source} WHERE {' AND '.join(clauses)} {tail}", *values)
+
+
+def _list_demands(wanted: EventFilter) -> Iterator[tuple[str, str, tuple[Any, ...]]]:
+    """Yield what a filter asks of single columns: the column, the condition, and its values."""
+    for name in _EQUAL:
+        if (value := getattr(wanted, name)) is not None:
+            yield name, "= ?", (value,)
     if wanted.actions is not None:
-        clauses.append(EVENT.c.action.in_(wanted.actions))
+        yield "action", f"IN ({', '.join('?' * len(wanted.actions)) or 'NULL'})", wanted.actions
     if wanted.since_us is not None:
-        clauses.append(EVENT.c.ts_us >= wanted.since_us)
+        yield "ts_us", ">= ?", (wanted.since_us,)
     if wanted.until_us is not None:
-        clauses.append(EVENT.c.ts_us < wanted.until_us)
-    return query.where(and_(*clauses)), seq
+        yield "ts_us", "< ?", (wanted.until_us,)
 
 
-def _search_seq(unit: UnitOfWork) -> Any:
-    return _SEARCH.c.rowid if unit.dialect == "sqlite" else _SEARCH.c.seq
+def _to_match(unit: UnitOfWork, beginnings: tuple[str, ...]) -> str:
+    """Return what FTS5 finds the events with: each beginning as the words that begin so.
 
-
-def _has_words(unit: UnitOfWork, wanted: EventFilter) -> Any:
-    if unit.dialect == "sqlite":
-        return _SEARCH.c.audit_search.op("MATCH")(" AND ".join(f'"{word}"*' for word in wanted.words))
-    return _SEARCH.c.words.op("@@")(cast(literal(" & ".join(f"'{word}':*" for word in wanted.words)), TSQUERY))
+    FTS5 merges every event of every such word before it gives out the first one of a beginning, which takes longer the
+    longer the log is; the words themselves it walks along, from where a page starts.
+    """
+    found = []
+    for beginning in beginnings:
+        words = [row[0] for row in run(unit, _LIST_WORDS, beginning, MAX_ALTERNATIVES + 1)]
+        is_listed = 0 < len(words) <= MAX_ALTERNATIVES
+        found.append(" OR ".join(f'"{word}"' for word in words) if is_listed else f'"{beginning}"*')
+    return " AND ".join(f"({alternatives})" for alternatives in found)
 
 
 _Tallied = tuple[str, tuple[str, ...]]

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, event, make_url
 
 from services.audit import AuditLog, Event, EventQuery
 from services.errors import InvalidInput
@@ -100,9 +101,26 @@ EXAMPLES: dict[str, tuple[EventQuery, Callable[[Event], bool]]] = {
     "beginnings": (EventQuery(text="alp del"), lambda event: "alpha" in event.reason and "delta" in event.reason),
     "number": (EventQuery(text="reason 87"), lambda _event: False),
     "digits": (EventQuery(text="87"), lambda event: any(word.startswith("87") for word in event.reason.split())),
+    "no word": (EventQuery(text="alphabet beta"), lambda _event: False),
+    "more words than are looked up one by one": (
+        EventQuery(text="8 alpha"),
+        lambda event: "alpha" in event.reason and any(word.startswith("8") for word in event.reason.split()),
+    ),
     "words and more": (
         EventQuery(text="beta", actor="ada", action="promotion"),
         lambda event: "beta" in event.reason and event.actor == "ada" and event.action.startswith("promotion:"),
+    ),
+    "actor and actions": (
+        EventQuery(actor="bob", action="promotion"),
+        lambda event: event.actor == "bob" and event.action.startswith("promotion:"),
+    ),
+    "actor and model": (
+        EventQuery(actor="ada", model="model_1"),
+        lambda event: event.actor == "ada" and event.model == "model_1",
+    ),
+    "model and actions": (
+        EventQuery(model="model_1", action="promotion"),
+        lambda event: event.model == "model_1" and event.action.startswith("promotion:"),
     ),
     "two": (
         EventQuery(actor="ada", model="model_1", action="gate"),
@@ -120,6 +138,28 @@ def test_pages_hold_what_the_filter_asks_for(history: AuditLog, name: str, limit
     assert walk(history, query, newest_first=newest_first, limit=limit) == (
         expected[::-1] if newest_first else expected
     )
+
+
+@pytest.mark.parametrize("history_store", ["sqlite"], indirect=True)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_no_page_of_sqlite_sorts_or_walks_the_whole_log(history: AuditLog, name: str) -> None:
+    """An index has the order of the page, so a page is as fast at any depth of any log."""
+    read: list[str] = []
+
+    def trace(connection: Any, _record: object, _proxy: object) -> None:
+        connection.set_trace_callback(read.append)
+
+    event.listen(history.store.engine, "checkout", trace)
+    try:
+        history.list_events(EXAMPLES[name][0], before_seq=700, newest_first=True)
+    finally:
+        event.remove(history.store.engine, "checkout", trace)
+    queries = [statement for statement in read if "FROM audit_event" in statement or "JOIN audit_event" in statement]
+    assert queries
+    with history.store.read() as unit:
+        for query in queries:
+            steps = [row[3] for row in unit.connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}")]
+            assert not any("TEMP B-TREE" in step or step.startswith("SCAN audit_event") for step in steps), query
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
