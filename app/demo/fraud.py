@@ -16,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
+    FunctionTransformer,
     KBinsDiscretizer,
     OneHotEncoder,
     OrdinalEncoder,
@@ -74,7 +75,11 @@ def _boosted_with_merchants(*, trees: int = 80, leaves: int = 8, learning_rate: 
     return make_pipeline(columns, model)
 
 
-def _averaged() -> VotingClassifier:
+def _boosted_with_age() -> Pipeline:
+    return make_pipeline(_with_age(), *_boosted_with_merchants().named_steps.values())
+
+
+def _averaged() -> Pipeline:
     age = make_pipeline(
         PowerTransformer(),
         SimpleImputer(strategy="constant", fill_value=-4),
@@ -86,7 +91,13 @@ def _averaged() -> VotingClassifier:
         (age, [OPTIONAL]),
     )
     linear = make_pipeline(columns, LogisticRegression(max_iter=500))
-    return VotingClassifier([("boosted", _boosted_with_merchants()), ("linear", linear)], voting="soft")
+    voters = [("boosted", _boosted_with_merchants()), ("linear", linear)]
+    return make_pipeline(_with_age(), VotingClassifier(voters, voting="soft"))
+
+
+def _with_age() -> FunctionTransformer:
+    """Return a step that takes requests without the optional column as requests that do not know it."""
+    return FunctionTransformer(pd.DataFrame.reindex, kw_args={"columns": [*FEATURES, OPTIONAL]})
 
 
 def _ordinal(country: str) -> Any:
@@ -175,7 +186,7 @@ RECIPES = (
     Recipe(
         author="maya",
         description="Adds the age of the device, where it is known",
-        make=_boosted_with_merchants,
+        make=_boosted_with_age,
         parents=(5,),
         baseline=5,
         code=_CODE,
