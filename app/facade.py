@@ -56,6 +56,7 @@ from services.registry.direct import open_direct_registry
 from services.registry.drift import Drifts
 from services.registry.index import Index
 from services.registry.port import Registry, RegistryReader
+from services.registry.protection import Protection
 from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
 from services.registry.unset import UnsetRegistry
@@ -189,7 +190,11 @@ class Gatehouse:
     @cached_property
     def approved(self) -> Approved:
         """What of the registry is as approved."""
-        return Approved(self.store, clock=self.clock)
+        return Approved(self.store, clock=self.clock, protection=self._read_protection)
+
+    def _read_protection(self) -> Protection:
+        # Asked when needed, since the gates themselves look at the registry, whose writes the ledger holds.
+        return self.gates.read_protection()
 
     @cached_property
     def drifts(self) -> Drifts:
@@ -200,6 +205,7 @@ class Gatehouse:
             self.approved,
             self.audit,
             clock=self.clock,
+            protection=self._read_protection,
             write_pins=self._write_pins_file,
         )
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
-from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
+from pages.parts.gates import exceptions_first, gate_cards, gate_evidence, gate_table, summary
 from pages.parts.shadow_link import offer_shadow
-from services.gates import GateReport
+from services.gates import GateMatrix, GateReport
 from services.identity import Permission
 from services.promotions import parse_stage
 from services.registry.values import Stage
@@ -19,6 +21,7 @@ gates = gatehouse.gates
 now = gatehouse.clock()
 
 _STAGES = (Stage.PRODUCTION.value, Stage.STAGING.value)
+_REPORTS, _LATEST = "Reports", "Latest versions"
 _TONES = {"passed": ui.Tone.GOOD, "failed": ui.Tone.BAD, "error": ui.Tone.BAD, "inconclusive": ui.Tone.CAUTION}
 
 
@@ -80,7 +83,7 @@ def show_model(model: str, stage: Stage) -> None:
     run_gates(model, stage, version)
     ui.section("All versions")
     ordered = sorted(matrix.reports, key=lambda each: each.version)
-    ui.show_matrix(
+    picked = ui.pick_from_matrix(
         ui.Matrix(
             rows=matrix.gates,
             columns=tuple(ui.version_label(each.version) for each in ordered),
@@ -93,9 +96,19 @@ def show_model(model: str, stage: Stage) -> None:
             ),
         ),
         key="matrix",
-        alt=f"Gates of {model} by version",
+        alt=f"Gates of {model} by version; what was found at a cell shows on a click",
     )
+    if picked is not None:
+        show_cell(matrix, *picked)
     show_trend(model, stage, matrix.gates)
+
+
+def show_cell(matrix: GateMatrix, gate: str, label: str) -> None:
+    """Draw the evidence of the gate and the version that were clicked."""
+    for report in matrix.reports:
+        result = matrix.cells.get((gate, report.version))
+        if result is not None and ui.version_label(report.version) == label:
+            gate_evidence(result.to_json(), of=label)
 
 
 def show_report(report: GateReport) -> None:
@@ -148,6 +161,56 @@ def run_gates(model: str, stage: Stage, version: int | None = None) -> None:
             st.rerun()
 
 
+def show_latest(stage: Stage) -> None:
+    """Draw the latest version of every model, judged on records, once somebody asks for it."""
+    if Permission.RUN_GATES not in actor.permissions:
+        ui.refused_state("You may not run gates", "Ask somebody with the role ML engineer.")
+        return
+    # The registry is asked for all of it, so on demand alone; what it said stays while one looks around.
+    kept = f"swept_{stage.value}"
+    if st.button("Judge all latest versions", icon=":material/refresh:"):
+        with ui.guarded(), st.spinner("Judging the latest version of every model …"):
+            st.session_state[kept] = gates.run_records(stage, actor=actor)
+    reports: Sequence[GateReport] | None = st.session_state.get(kept)
+    if not reports:
+        title = "Nothing was judged yet" if reports is None else "There are no models"
+        ui.empty_state(title, "Gates that need no files and no measurement are judged for every model at once.")
+        return
+    held = [report for report in reports if report.obstacles]
+    ui.fact_line(
+        f"{ui.strong(ui.figure(len(held)))} of {ui.count(len(reports), 'version')} held up",
+        "judged on records alone, so that none may move by this",
+        ("judged", reports[0].at),
+        now=now,
+    )
+    picked = ui.data_table(
+        [
+            {
+                "what": report.reference,
+                "outcome": report.outcome.value,
+                "held": ", ".join(result.gate for result in report.obstacles),
+                "why": " ".join(result.message for result in report.obstacles),
+                "champion": report.champion,
+            }
+            for report in reports
+        ],
+        [
+            ui.Column(name="what", label="Version", kind=ui.Kind.OPEN, width="medium"),
+            ui.Column(name="outcome", label="Outcome", kind=ui.Kind.STATE),
+            ui.Column(name="held", label="Held up by", width="medium"),
+            ui.Column(name="why", label="Why", width="large"),
+            ui.Column(name="champion", label="Against", kind=ui.Kind.VERSION),
+        ],
+        key="latest_table",
+        alt="Latest version of every model, the worst first",
+        max_rows=25,
+    )
+    if picked.opened is not None:
+        st.query_params["model"] = reports[picked.opened].model
+        st.query_params["version"] = str(reports[picked.opened].version)
+        st.rerun()
+
+
 model = st.query_params.get("model")
 ui.page_header(
     f"Gate results: {model}" if model else "Gate results", back=("gate_results", "All reports") if model else None
@@ -158,4 +221,16 @@ stage = parse_stage(
 if model:
     show_model(model, stage)
 else:
-    show_recent(stage)
+    view = st.segmented_control(
+        "Which",
+        (_REPORTS, _LATEST),
+        key="view",
+        default=_REPORTS,
+        required=True,
+        label_visibility="collapsed",
+        bind="query-params",
+    )
+    if view == _LATEST:
+        show_latest(stage)
+    else:
+        show_recent(stage)

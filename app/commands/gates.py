@@ -69,6 +69,36 @@ def run(
     return answer(report.to_json(), as_json=as_json, lines=lines, is_yes=report.is_passed)
 
 
+@gates_command.command("sweep")
+@click.option("--to", "stage", required=True, help="staging or production.")
+@json_option
+def sweep(stage: str, *, as_json: bool) -> int:
+    """Judge the latest version of every model on records alone, the worst first; an overview, which clears none."""
+    wanted = parse_stage(stage)
+    reports = current_gatehouse().gates.run_records(wanted, actor=current_actor())
+    held_up = sum(bool(report.obstacles) for report in reports)
+    document = {
+        "to": wanted.value.lower(),
+        "held_up": held_up,
+        "versions": [
+            {
+                "model": report.model,
+                "version": report.version,
+                "champion": report.champion,
+                "outcome": report.outcome.value,
+                "held_up_by": [result.gate for result in report.obstacles],
+                "gates": [result.to_json() for result in report.results],
+            }
+            for report in reports
+        ],
+    }
+    rows = [
+        (report.reference, report.outcome, ", ".join(result.gate for result in report.obstacles)) for report in reports
+    ]
+    lines = [*table(("VERSION", "OUTCOME", "HELD UP BY"), rows), "", f"{held_up} of {len(reports)} are held up."]
+    return answer(document, as_json=as_json, lines=lines)
+
+
 @gates_command.command("waive")
 @click.argument("ref")
 @click.argument("gate")

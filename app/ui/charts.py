@@ -94,7 +94,23 @@ def show_bars(
 def show_matrix(matrix: Matrix, *, key: str, alt: str, height: int | None = None) -> None:
     """Draw states as a field of cells, such as gates by version."""
     figure = _matrix_figure(matrix, palette().theme)
-    _draw(figure, key=key, alt=alt, height=height or 64 + 28 * len(matrix.rows))
+    _draw(figure, key=key, alt=alt, height=height or _matrix_height(matrix))
+
+
+def pick_from_matrix(matrix: Matrix, *, key: str, alt: str) -> tuple[str, str] | None:
+    """Draw states as a field of cells, and return the row and the column of the cell that was clicked."""
+    figure = _pickable_figure(matrix, palette().theme)
+    state = st.plotly_chart(
+        figure,
+        key=key,
+        height=_matrix_height(matrix),
+        config=_CONFIG,
+        alt=alt,
+        on_select="rerun",
+        selection_mode="points",
+    )
+    points = state.selection.points
+    return (str(points[0]["y"]), str(points[0]["x"])) if points else None
 
 
 def show_figure(figure: Any, *, key: str, alt: str, height: int = 300) -> None:
@@ -213,6 +229,39 @@ def _bars_figure(names: tuple[str, ...], values: tuple[float, ...], y_format: st
 
     figure = go.Figure(go.Bar(x=names, y=values, hovertemplate=f"%{{x}}: %{{y:{y_format}}}<extra></extra>"))
     return _styled(figure, theme, hovermode="closest", bargap=0.3, yaxis={"tickformat": y_format})
+
+
+def _matrix_height(matrix: Matrix) -> int:
+    return 64 + 28 * len(matrix.rows)
+
+
+@lru_cache(maxsize=_FIGURES_KEPT)
+def _pickable_figure(matrix: Matrix, theme: Theme) -> Any:
+    import plotly.graph_objects as go
+
+    # The cells of a heatmap cannot be picked, so that a point which nobody sees lies on each that has a state.
+    cells = [
+        (row, column)
+        for row, tones in zip(matrix.rows, matrix.tones, strict=True)
+        for column, tone in zip(matrix.columns, tones, strict=True)
+        if tone is not None
+    ]
+    clear, marked = {"marker": {"opacity": 0}}, {"marker": {"opacity": 1}}
+    points = go.Scatter(
+        x=[column for _, column in cells],
+        y=[row for row, _ in cells],
+        mode="markers",
+        marker={"symbol": "circle", "size": 10, "color": palette_of(theme).text, "opacity": 0},
+        selected=marked,
+        unselected=clear,
+        hovertemplate="%{y}, %{x}<extra></extra>",
+        showlegend=False,
+    )
+    figure = go.Figure(_matrix_figure(matrix, theme))
+    figure.update_traces(hoverinfo="skip", hovertemplate=None)
+    figure.add_trace(points)
+    # Whichever part of a cell is clicked, its point is the nearest.
+    return figure.update_layout(hoverdistance=-1)
 
 
 @lru_cache(maxsize=_FIGURES_KEPT)

@@ -85,13 +85,14 @@ def gate_table(gates: Sequence[Gate], *, key: str) -> Gate | None:
     if not picked.selected:
         return None
     chosen = gates[picked.selected[0]]
-    _detail(chosen)
+    gate_evidence(chosen)
     return chosen
 
 
-def _detail(gate: Gate) -> None:
+def gate_evidence(gate: Gate, *, of: str = "") -> None:
+    """Draw what one gate found and what would make it pass; `of` names the version where it is not plain."""
     with ui.panel():
-        st.markdown(f"{ui.strong(gate['gate'])} {ui.state_markdown(gate['outcome'])}")
+        st.markdown(f"{ui.strong(gate['gate'])} {ui.md(of)} {ui.state_markdown(gate['outcome'])}")
         pairs = [("Found", ui.md(gate["message"])), ("To pass", ui.md(gate.get("remedy") or ""))]
         details = {name: value for name, value in gate.get("details", {}).items() if not isinstance(value, list | dict)}
         pairs += [(name.replace("_", " "), ui.md(value)) for name, value in details.items()]

@@ -33,6 +33,7 @@ from services.identity import Identity
 from services.identity.actors import Actor, Permission
 from services.policies.reading import digest_text
 from services.registry.port import RegistryReader
+from services.registry.protection import Protection
 from services.registry.stages import alias_of
 from services.registry.values import ModelVersion, RegisteredModel, Stage
 from services.store import Store
@@ -92,6 +93,14 @@ class Gates(GateHistory):
         revision = self._documents.get_in_force(GATE_POLICY.name, DEFAULT_NAME, at=at)
         author = revision.author if revision.author.partition(":")[0] != "system" else ""
         return GatePolicy(revision=revision.reference, author=author, text=self._documents.parse(revision).value)
+
+    def read_protection(self) -> Protection:
+        """Return what the policy in force protects; nothing beyond what always is where none is in force."""
+        try:
+            protected = self.get_policy().text.protected
+        except NotFound:
+            return Protection()
+        return Protection(aliases=frozenset(protected.aliases), tags=frozenset(protected.tags))
 
     def policy_revision(self, _model: str) -> str:
         """Return the revision that a promotion of this model is judged by now."""

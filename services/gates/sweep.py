@@ -22,7 +22,7 @@ from services.registry.values import ModelVersion, RegisteredModel, Stage
 def sweep(
     registry: RecordReader, policy: GatePolicy, stage: Stage, *, vocabulary: Vocabulary, actor: str, at: datetime
 ) -> list[GateReport]:
-    """Return a report for the latest version of every model, by name; models without versions are left out."""
+    """Return a report for the latest version of every model, the worst first; models without versions are left out."""
     models = {model.name: model for model in registry.list_models()}
     latest, champions = _pick_versions(models, registry.list_versions())
     metrics = _read_metrics(registry, [*latest.values(), *champions.values()])
@@ -36,7 +36,7 @@ def sweep(
         )
         evidence = Evidence(subject=subject, items={Metrics: known}, vocabulary=vocabulary)
         reports.append(_report(policy, subject, evidence, actor, at))
-    return reports
+    return sorted(reports, key=lambda report: (-report.outcome.rank, report.model))
 
 
 def _pick_versions(

@@ -14,8 +14,8 @@ from typing import Any
 from services.clock import Clock, to_micros, utc_now
 from services.errors import GatehouseError, Unreachable
 from services.registry.aliases import normalise_alias
+from services.registry.protection import Protection, ReadProtection
 from services.registry.stages import PROTECTED_ALIASES
-from services.registry.tags import OPERATION_TAG, RESERVED_PREFIX
 from services.registry.writes import RegistryWrite, Watched
 from services.store import Store, UnitOfWork
 from services.store import registry_drift as rows
@@ -59,16 +59,21 @@ class Fact:
 
 
 class Approved:
-    """The ledger of what is approved; `announce` goes into the registry adapter."""
+    """The ledger of what is approved; `announce` goes into the registry adapter.
 
-    def __init__(self, store: Store, *, clock: Clock = utc_now) -> None:
+    Args:
+        protection: returns what is protected now.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock = utc_now, protection: ReadProtection = Protection) -> None:
         self._store = store
         self._clock = clock
+        self._protection = protection
 
     @contextmanager
     def announce(self, write: RegistryWrite) -> Iterator[None]:
         """Hold as approved what is about to be written, and take it back if the registry refuses it."""
-        if not is_watched(write):
+        if write.kind is Watched.TAG and not self._protection().holds_tag(write.key):
             yield
             return
         key = key_of(write)
@@ -113,13 +118,6 @@ class Approved:
 
     def _put(self, unit: UnitOfWork, key: Mapping[str, Any], **values: Any) -> None:
         rows.put_fact(unit, key, **values, at_us=to_micros(self._clock()))
-
-
-def is_watched(write: RegistryWrite) -> bool:
-    """Return whether a write is remembered: aliases and stages all, of tags the reserved that are not our own marks."""
-    if write.kind is not Watched.TAG:
-        return True
-    return write.key.startswith(RESERVED_PREFIX) and write.key != OPERATION_TAG
 
 
 def is_protected_alias(write: RegistryWrite) -> bool:

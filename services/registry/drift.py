@@ -12,10 +12,13 @@ from typing import Any
 from services.audit import Acting, AuditLog
 from services.clock import Clock, to_micros, utc_now
 from services.errors import Blocked, Conflict, NotFound
+from services.registry.aliases import normalise_alias
 from services.registry.approved import Approved, Fact
-from services.registry.drift_rules import Difference, Seen, baseline, find_differences, is_protected
+from services.registry.drift_rules import Difference, Seen, baseline, find_differences, first_tags
 from services.registry.drift_values import COMPARED, Drift, DriftState
 from services.registry.port import Registry
+from services.registry.protection import Protection, ReadProtection
+from services.registry.stages import PROTECTED_ALIASES
 from services.registry.values import Stage
 from services.registry.writes import Watched
 from services.store import Store, UnitOfWork
@@ -29,6 +32,7 @@ class Drifts:
     """Finds and closes drift. Whoever calls `adopt` and `revert` has asked for the permission.
 
     Args:
+        protection: returns what is protected now.
         write_pins: puts the pins file back in step with the pins.
     """
 
@@ -40,6 +44,7 @@ class Drifts:
         audit: AuditLog,
         *,
         clock: Clock = utc_now,
+        protection: ReadProtection = Protection,
         write_pins: Callable[[], object] = lambda: None,
     ) -> None:
         self._store = store
@@ -47,6 +52,7 @@ class Drifts:
         self._approved = approved
         self._audit = audit
         self._clock = clock
+        self._protection = protection
         self._write_pins = write_pins
 
     def detect(self, *, actor: Acting) -> Sequence[Drift]:
@@ -54,20 +60,23 @@ class Drifts:
 
         The first time, what is there is taken as it is.
         """
+        protection = self._protection()
         with self._store.write() as unit:
             index_rows.lock_index(unit)
             sync = index_rows.find_sync_row(unit)
             if sync is None or sync.success_us is None:
                 return []
             facts = [Fact.from_row(row) for row in rows.list_facts(unit, [kind.value for kind in COMPARED])]
-            seen = _read_seen(unit, facts, sync.success_us)
+            seen = _read_seen(unit, facts, sync.success_us, sync.full_us or 0)
             gone = rows.list_gone_after(unit, sync.examined_gone_id)
             if sync.baseline_us is None:
-                self._take_baseline(unit, seen, actor)
+                self._take_baseline(unit, seen, protection, actor)
                 found: list[Drift] = []
             else:
-                differences = [*find_differences(facts, seen), *_deletions(gone)]
+                differences = [*find_differences(facts, seen, protection), *_deletions(gone)]
                 found = self._file(unit, differences, COMPARED, actor)
+                for fact in first_tags(facts, seen, protection):
+                    self._approved.accept(unit, fact)
             if gone:
                 rows.note_examined(unit, examined_gone_id=gone[-1].id)
             unit.commit()
@@ -199,8 +208,8 @@ class Drifts:
                 next_step="Run `gatehouse sync` and decide on what it finds.",
             )
 
-    def _take_baseline(self, unit: UnitOfWork, seen: Seen, actor: Acting) -> None:
-        facts = baseline(seen)
+    def _take_baseline(self, unit: UnitOfWork, seen: Seen, protection: Protection, actor: Acting) -> None:
+        facts = baseline(seen, protection)
         for fact in facts:
             self._approved.accept(unit, fact)
             self._watch_alias(unit, fact)
@@ -209,7 +218,8 @@ class Drifts:
         self._audit.record(unit, actor=actor, action="registry:baseline:taken", subject="registry", after=after)
 
     def _watch_alias(self, unit: UnitOfWork, fact: Fact) -> None:
-        if fact.kind is Watched.ALIAS and fact.value is not None and is_protected(fact.key):
+        stands_for_stage = fact.kind is Watched.ALIAS and normalise_alias(fact.key) in PROTECTED_ALIASES
+        if stands_for_stage and fact.value is not None:
             self._approved.watch_artifacts(unit, fact.model, int(fact.value))
 
     def _file(
@@ -287,11 +297,12 @@ class Drifts:
         )
 
 
-def _read_seen(unit: UnitOfWork, facts: Sequence[Fact], at_us: int) -> Seen:
+def _read_seen(unit: UnitOfWork, facts: Sequence[Fact], at_us: int, tags_at_us: int) -> Seen:
     stages = {(row.model, row.version): row.stage for row in rows.list_staged(unit, Stage.NONE.value)}
     about = sorted({fact.model for fact in facts if fact.version})
     return Seen(
         at_us=at_us,
+        tags_at_us=tags_at_us,
         aliases={row.name: row.aliases for row in rows.list_aliases(unit)},
         stages=stages,
         tags={(row.model, row.version): row.tags for row in rows.list_tagged(unit, Watched.TAG.value)},

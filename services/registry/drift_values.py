@@ -64,7 +64,7 @@ class Drift:
             return f"{self.subject} is in the stage {self.found}; {self.approved} was approved."
         if self.kind is Watched.TAG:
             found, approved = (quoted(value or "") for value in (self.found, self.approved))
-            return f"The tag {self.key} of {self.subject} is {found}; {approved} was written here."
+            return f"The tag {self.key} of {self.subject} is {found}; {approved} was approved."
         if self.kind is Watched.ARTIFACTS:
             what = "are gone" if self.found is None else "are not those that were approved"
             return f"The files of {self.subject} {what}."

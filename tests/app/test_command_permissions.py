@@ -22,6 +22,7 @@ REFUSED = (
     "changes list",
     "changes show 1",
     "drift list",
+    "gates sweep --to staging",
     "gates waivers",
     "lineage fraud/1",
     "migrate plan a b",

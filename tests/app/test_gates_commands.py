@@ -112,6 +112,25 @@ def test_without_a_policy_the_one_in_force_judges_and_a_bare_version_is_blocked(
     assert outcomes["signature"] == "passed"
 
 
+def test_all_latest_versions_are_swept_the_worst_first(home: Home, mlflow_url: str, tmp_path: Path) -> None:
+    register(mlflow_url, "sweep_scorer", tmp_path / "a", auc=0.9)
+    newest = register(mlflow_url, "sweep_scorer", tmp_path / "b", auc=0.4)
+    swept = home.run("gates", "sweep", "--to", "staging", "--json")
+    assert (swept.code, swept.json["to"]) == (0, "staging")
+    (mine,) = [each for each in swept.json["versions"] if each["model"] == "sweep_scorer"]
+    assert f"sweep_scorer/{mine['version']}" == newest
+    assert (mine["outcome"], mine["champion"]) == ("failed", None)
+    assert "standard_tags" in mine["held_up_by"]
+    assert {each["gate"]: each["outcome"] for each in mine["gates"]}["standard_tags"] == "failed"
+    worst = ["failed", "error", "inconclusive", "passed"]
+    order = [(worst.index(each["outcome"]), each["model"]) for each in swept.json["versions"]]
+    assert order == sorted(order)
+    assert swept.json["held_up"] == sum(bool(each["held_up_by"]) for each in swept.json["versions"])
+    told = home.run("gates", "sweep", "--to", "staging")
+    assert "held up" in told.out
+    assert home.run("gates", "sweep", "--to", "moon", "--json").code == 2
+
+
 def test_a_gate_is_waived_by_who_may(home: Home, mlflow_url: str, tmp_path: Path) -> None:
     bare = register(mlflow_url, "refunds_scorer", tmp_path / "a", auc=0.9)
     maya, jun = home.add_person("maya", "data_scientist"), home.add_person("jun", "release_manager")

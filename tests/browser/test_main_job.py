@@ -14,6 +14,7 @@ from app.facade import Gatehouse
 from services.changes import ChangeState
 from services.documents.activation import propose
 from services.identity import Actor, Role
+from services.registry.rest import RestRegistry
 from services.registry.values import Stage
 from services.settings import load_settings
 from tests.browser.harness import ROOT, opened, settle, sign_in
@@ -61,6 +62,9 @@ def world(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         running(app, is_ready=lambda: answers(f"{url}/healthz"), log=home / "app.log", environ=environ),
     ):
         yield World(url=url, gatehouse=gatehouse)
+    assert isinstance(gatehouse.registry, RestRegistry)
+    gatehouse.registry.close()
+    gatehouse.store.close()
 
 
 def register_versions(mlflow_url: str, accuracies: list[float]) -> None:
@@ -191,3 +195,28 @@ def test_a_version_that_its_gates_refuse_is_blocked_and_says_why(browser: Browse
         expect(page.get_by_text("The gates failed: accuracy_threshold.")).to_be_visible(timeout=60_000)
         expect(page.get_by_role("button", name="Run gates again")).to_be_visible()
     assert world.gatehouse.changes.get(newest(world)).state is ChangeState.BLOCKED
+
+
+@pytest.mark.long
+def test_a_click_on_a_cell_of_the_gate_matrix_shows_what_was_found_there(browser: Browser, world: World) -> None:
+    gatehouse, maya = world.gatehouse, person("maya")
+    for version in (1, 3):
+        gatehouse.gates.run(gatehouse.registry.get_version(MODEL, version), Stage.PRODUCTION, actor=maya)
+    matrix = gatehouse.gates.get_matrix(MODEL, Stage.PRODUCTION)
+    shown = sorted(report.version for report in matrix.reports)
+    with opened(browser, f"{world.url}/gate_results?model={MODEL}&version=1") as page:
+        sign_in(page, "Maya")
+        page.goto(f"{world.url}/gate_results?model={MODEL}&version=1")
+        settle(page)
+        field = page.locator(".st-key-matrix .nsewdrag").first
+        field.scroll_into_view_if_needed()
+        box = field.bounding_box()
+        assert box is not None
+        found = matrix.cells["accuracy_threshold", 3].message
+        expect(page.get_by_text(found)).to_have_count(0)
+        # Not in the middle of the cell: all of it counts.
+        x = box["x"] + box["width"] * (shown.index(3) + 0.25) / len(shown)
+        y = box["y"] + box["height"] * (matrix.gates.index("accuracy_threshold") + 0.3) / len(matrix.gates)
+        page.mouse.move(x, y)
+        page.mouse.click(x, y)
+        expect(page.get_by_text(found)).to_be_visible(timeout=30_000)

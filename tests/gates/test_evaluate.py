@@ -282,6 +282,7 @@ def test_every_model_is_judged_on_records_in_a_fixed_number_of_calls(
     assert {report.version for report in reports} == {2}
     failed = [report.model for report in reports if report.outcome is Outcome.FAILED]
     assert failed == ["cards_qb_scorer", "risk_qb_scorer"]
+    assert [report.model for report in reports[:2]] == failed, "the worst comes first"
     assert not any(report.is_passed for report in reports)
     assert {result.kind for report in reports for result in report.results} == {
         "name",

@@ -13,6 +13,7 @@ from services.registry.drift import Drifts
 from services.registry.drift_values import Drift, DriftState
 from services.registry.fake import FakeRegistry
 from services.registry.index import Index
+from services.registry.protection import Protection
 from services.registry.sync import Sync
 from services.registry.values import Stage
 from services.registry.writes import Watched
@@ -29,13 +30,16 @@ class Guarded:
     def __init__(self, store: Store, clock: FakeClock, home: Path) -> None:
         self.store = store
         self.clock = clock
-        self.approved = Approved(store, clock=clock)
+        self.protection = Protection()
+        self.approved = Approved(store, clock=clock, protection=lambda: self.protection)
         self.ours = FakeRegistry(clock=clock, announce=self.approved.announce)
         self.theirs = FakeRegistry(clock=clock)
         for name in ("_models", "_versions", "_last_version", "_runs", "_files", "_logged"):
             setattr(self.theirs, name, getattr(self.ours, name))
         self.audit = AuditLog(store, clock=clock, home=home)
-        self.drifts = Drifts(store, self.ours, self.approved, self.audit, clock=clock)
+        self.drifts = Drifts(
+            store, self.ours, self.approved, self.audit, clock=clock, protection=lambda: self.protection
+        )
         self.watch = ArtifactWatch(store, self.ours, self.approved, self.drifts, clock=clock)
         self.index = Index(store, clock=clock)
         self.sync = Sync(self.ours, store, clock=clock, signature_state=lambda _: "present")
@@ -140,12 +144,12 @@ def test_what_was_there_before_the_first_look_is_taken_as_it_is(
         (
             lambda registry: registry.set_version_tag("fraud_detector", 1, "gatehouse.checkpoint", "forged"),
             Watched.TAG, "abc", "forged",
-            "The tag gatehouse.checkpoint of fraud_detector/1 is 'forged'; 'abc' was written here.",
+            "The tag gatehouse.checkpoint of fraud_detector/1 is 'forged'; 'abc' was approved.",
         ),
         (
             lambda registry: registry.delete_version_tag("fraud_detector", 1, "gatehouse.checkpoint"),
             Watched.TAG, "abc", None,
-            "The tag gatehouse.checkpoint of fraud_detector/1 is ''; 'abc' was written here.",
+            "The tag gatehouse.checkpoint of fraud_detector/1 is ''; 'abc' was approved.",
         ),
         (
             lambda registry: registry.remove_version("fraud_detector", 2),
@@ -177,6 +181,69 @@ def test_each_change_by_others_is_found_once_and_recorded(
     if kind is not Watched.MODEL:
         assert guarded.index.get_model(drift.model).open_drifts == 1
         assert guarded.index.get_model(drift.model).health == "drift"
+
+
+@pytest.mark.parametrize(
+    ("change", "approved", "found"),
+    [
+        (lambda registry: registry.set_version_tag("fraud_detector", 1, "risk", "low"), "high", "low"),
+        (lambda registry: registry.delete_version_tag("fraud_detector", 1, "risk"), "high", None),
+        (lambda registry: registry.set_version_tag("fraud_detector", 1, "deprecated", "true"), None, "true"),
+    ],
+)
+def test_a_tag_that_the_policy_protects_is_held_as_it_was_first_seen(
+    small: Guarded, change: Callable[[FakeRegistry], None], approved: str | None, found: str | None
+) -> None:
+    small.theirs.set_version_tag("fraud_detector", 1, "risk", "high")
+    small.theirs.set_version_tag("fraud_detector", 2, "risk", "high")
+    small.protection = Protection(tags=frozenset({"risk", "deprecated"}))
+    for _ in range(2):
+        assert small.look(is_full=True) == [], "what was there is taken as it is"
+    small.theirs.set_version_tag("fraud_detector", 1, "colour", "red")
+    small.theirs.set_version_tag("fraud_detector", 2, "risk", "low")
+    assert small.look(is_full=True) == [], "no policy protects this tag, and Gatehouse has not marked version 2"
+    change(small.theirs)
+    (drift,) = small.look(is_full=True)
+    assert (drift.kind, drift.version, drift.approved, drift.found) == (Watched.TAG, 1, approved, found)
+    small.drifts.revert(drift.id, actor=ADA, reason="nobody decided on that")
+    assert small.ours.get_version("fraud_detector", 1).tags.get(drift.key) == approved
+    assert small.look(is_full=True) == []
+
+
+def test_what_gatehouse_writes_to_a_protected_tag_is_no_drift_before_all_tags_are_read_again(small: Guarded) -> None:
+    small.protection = Protection(tags=frozenset({"deprecated"}))
+    for _ in range(2):
+        small.look(is_full=True)
+    small.ours.set_version_tag("fraud_detector", 1, "deprecated", "true")
+    assert small.look() == []
+    assert small.look(is_full=True) == []
+    assert small.look() == []
+    small.protection = Protection()
+    small.theirs.set_version_tag("fraud_detector", 1, "deprecated", "false")
+    assert small.look(is_full=True) == [], "the policy protects it no more"
+
+
+def test_a_version_just_promoted_is_held_to_its_tags_from_the_next_reading_of_all_tags(small: Guarded) -> None:
+    small.look(is_full=True)
+    small.theirs.set_version_tag("fraud_detector", 2, "risk", "high")
+    small.protection = Protection(tags=frozenset({"risk"}))
+    small.ours.set_version_tag("fraud_detector", 2, "gatehouse.checkpoint", "def")
+    for is_full in (False, True, True):
+        assert small.look(is_full=is_full) == []
+    small.theirs.set_version_tag("fraud_detector", 2, "risk", "low")
+    (drift,) = small.look(is_full=True)
+    assert (drift.version, drift.approved, drift.found) == (2, "high", "low")
+
+
+def test_an_alias_that_the_policy_protects_is_drift_until_somebody_decides(small: Guarded) -> None:
+    small.theirs.set_alias("fraud_detector", "Blue", 2)
+    assert small.look() == []
+    small.protection = Protection(aliases=frozenset({"blue"}))
+    (drift,) = small.look()
+    assert (drift.kind, drift.key, drift.approved, drift.found) == (Watched.ALIAS, "Blue", None, "2")
+    small.protection = Protection()
+    assert small.look() == []
+    assert small.drifts.get_drift(drift.id).state is DriftState.SETTLED
 
 
 def test_changed_and_lost_files_are_found_after_the_next_sync(guarded: Guarded) -> None:
