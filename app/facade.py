@@ -223,7 +223,14 @@ class Gatehouse:
     def registrations(self) -> Registrations:
         """Registering versions."""
         return Registrations(
-            self.store, self.registry, self.audit, self.identity, tracking_uri=self.settings.tracking_uri
+            self.store,
+            self.registry,
+            self.audit,
+            self.identity,
+            tracking_uri=self.settings.tracking_uri,
+            signature_state=_signature_state,
+            is_unity_catalog=self.settings.is_unity_catalog,
+            clock=self.clock,
         )
 
     @cached_property
@@ -268,7 +275,7 @@ class Gatehouse:
         return Sync(
             self.registry,
             self.store,
-            signature_state=lambda mlmodel: read_signature(mlmodel).state.value,
+            signature_state=_signature_state,
             announce=Announcements(self.registry, self.outbox) if self.settings.webhook_url else None,
             records=open_direct_registry(database) if database else None,
             clock=self.clock,
@@ -362,7 +369,7 @@ class Gatehouse:
         """The inbox over every kind of change."""
         mover = StageMover(
             self.registry,
-            legacy_stages=self.settings.legacy_stages,
+            legacy_stages=self.settings.has_legacy_stages,
             clock=self.clock,
             sign=lambda: self.audit.checkpoints.write().note,
         )
@@ -491,6 +498,10 @@ class Gatehouse:
             evidence=evidence,
             data=data,
         )
+
+
+def _signature_state(mlmodel: bytes) -> str:
+    return read_signature(mlmodel).state.value
 
 
 def _map_groups(settings: Settings) -> GroupMapping:

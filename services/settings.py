@@ -26,6 +26,8 @@ VARIABLES = {
     "token": "GATEHOUSE_TOKEN",
     "tracking_uri": "MLFLOW_TRACKING_URI",
     "tracking_token": "MLFLOW_TRACKING_TOKEN",
+    "registry_uri": "MLFLOW_REGISTRY_URI",
+    "unity_catalog": "GATEHOUSE_UNITY_CATALOG",
     "prometheus_url": "PROMETHEUS_URL",
     "registry_database_url": "GATEHOUSE_REGISTRY_DATABASE_URL",
     "port": "PORT",
@@ -43,6 +45,8 @@ VARIABLES = {
 }
 
 _SERVED = "registry.json"
+_UNITY_CATALOGS = frozenset({"databricks-uc", "uc"})
+"""What MLflow's registry URIs of a Unity Catalog begin with."""
 
 
 class Settings(BaseModel):
@@ -57,6 +61,8 @@ class Settings(BaseModel):
     token: SecretStr | None = None
     tracking_uri: str = ""
     tracking_token: SecretStr | None = None
+    registry_uri: str = Field(default="", description="`databricks-uc` says that the registry is a Unity Catalog")
+    unity_catalog: bool = Field(default=False, description="names of three levels alone, and no legacy stages")
     prometheus_url: str = ""
     registry_database_url: str = Field(default="", description="where MLflow's own database may be read directly")
     port: int = Field(default=8501, ge=1, le=65535)
@@ -89,6 +95,16 @@ class Settings(BaseModel):
     def is_embedded(self) -> bool:
         """Whether the store is this installation's own SQLite file rather than a shared database."""
         return self.store_url.startswith("sqlite")
+
+    @property
+    def is_unity_catalog(self) -> bool:
+        """Whether the registry has names of three levels alone, and no stages."""
+        return self.unity_catalog or self.registry_uri.partition("://")[0] in _UNITY_CATALOGS
+
+    @property
+    def has_legacy_stages(self) -> bool:
+        """Whether MLflow's legacy stage is moved as well as the alias; a Unity Catalog has none."""
+        return self.legacy_stages and not self.is_unity_catalog
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,9 @@ from services.registry.names import check_model_name, quoted
 from services.registry.references import Reference, parse_reference
 
 _LONGEST_SEARCHABLE = 500
+_MOST_SEARCHABLE = 100
+_PARAM_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. -]{0,249}")
+"""What every backend of MLflow takes as the name of a parameter."""
 
 
 def register_baseline(
@@ -43,7 +48,8 @@ def register_baseline(
     Args:
         model: an estimator, an MLflow `PythonModel`, or the URI of a logged model.
         model_type: what it does, such as `lead_scoring`; also its registered name unless `model_name` is given.
-        metadata: anything that JSON can hold, of any size; short plain values become searchable parameters too.
+        metadata: anything that JSON can hold, of any size; the first hundred short plain values become searchable
+            parameters too.
         signature: an MLflow `ModelSignature`; inferred from `input_example` where only that is given.
         input_example: rows that the model can answer.
         code_paths: files and folders that are kept with the model; their Git commit is recorded.
@@ -213,5 +219,11 @@ def _plain(value: Any) -> Any:
 
 
 def _searchable(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {name: value for name, value in metadata.items() if isinstance(value, (str, int, float))}
-    return {name: value for name, value in plain.items() if len(str(value)) <= _LONGEST_SEARCHABLE}
+    plain = {
+        name: value
+        for name, value in metadata.items()
+        if isinstance(value, (str, int, float))
+        and len(str(value)) <= _LONGEST_SEARCHABLE
+        and _PARAM_NAME.fullmatch(name)
+    }
+    return dict(islice(plain.items(), _MOST_SEARCHABLE))

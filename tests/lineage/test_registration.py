@@ -190,3 +190,18 @@ def test_the_webhook_says_the_old_keys_and_the_new_ones(tracking: str) -> None:
         "signature": result["signature"],
         "metadata": {"size": 3},
     }
+
+
+def test_ten_megabytes_of_metadata_are_kept_whole_and_the_short_values_are_searchable(tracking: str) -> None:
+    from mlflow import MlflowClient
+
+    model, _ = leads()
+    metadata = {"notes": "é" * 5_000_000, "depth": 3, "a:b?": "odd", "k" * 300: "long", "deep": [[{"x": None}]]}
+    metadata |= {f"score_{number}": number for number in range(500)}
+    result = gatehouse.register_baseline(model=model, model_type="lead_scoring_heavy", metadata=metadata)
+    assert result["metadata"] == metadata
+    path = MlflowClient().download_artifacts(result["run_id"], "metadata.json")
+    assert json.loads(Path(path).read_text()) == metadata
+    params = MlflowClient().get_run(result["run_id"]).data.params
+    assert params["depth"] == "3"
+    assert not {"notes", "a:b?", "k" * 300, "deep"} & params.keys()
