@@ -47,6 +47,7 @@ from services.lineage.vocabulary import Vocabulary
 from services.lineage.vocabulary_fix import VocabularyFix, VocabularyFixes
 from services.policies.activation_evidence import PolicyEvidence
 from services.policies.document import DECISION_POLICY
+from services.policies.migrations import PoliciesFollowMigrations
 from services.policies.what_if import WhatIfs
 from services.promotions import Adoption, DriftDecisions, Promotion, Promotions, StageMover
 from services.promotions.promotion import StageFollower
@@ -379,7 +380,11 @@ class Gatehouse:
             Adoption(self.registry, self.drifts, mover, followers),
             Rollback(self.registry, self.pins, mover, self.audit, self.store, self.standbys, self.ramp_writer),
             Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),
-            Migration(self.registry, self.audit, [PinsFollowMigrations(self.pins)]),
+            Migration(
+                self.registry,
+                self.audit,
+                [PinsFollowMigrations(self.pins), PoliciesFollowMigrations(self.documents)],
+            ),
             VocabularyFix(self.registry, self.audit),
         ]
         return Changes(self.store, self.audit, self.identity, kinds, outbox=self.outbox, clock=self.clock)

@@ -179,6 +179,29 @@ class Documents(DocumentReader):
                 **by_change,
             )
 
+    def carry_over(
+        self, unit: UnitOfWork, revision: Revision, name: str, text: str, *, actor: Actor, reason: str
+    ) -> Revision | None:
+        """Bring a document in force under another name too, in the transaction of the change that renames its subject.
+
+        Returns:
+            The new revision; None where the other name has a document already, which stays.
+        """
+        rows.lock_document(unit, revision.kind, name)
+        if rows.list_revisions(unit, revision.kind, name, before=None, limit=1):
+            return None
+        return self._writer.add(
+            unit,
+            kind=revision.kind,
+            name=name,
+            text=text,
+            reason=reason,
+            base=None,
+            actor=actor,
+            state=RevisionState.IN_FORCE,
+            action="document:revision:carried_over",
+        )
+
     def install_defaults(self, actor: Actor) -> list[Revision]:
         """Bring the shipped text of every kind into force where no document of that kind exists yet."""
         installed = []

@@ -28,13 +28,13 @@ from services.lineage.sunset import (
 from services.registry.name_lint import lint_name
 from services.registry.names import check_model_name, quoted
 from services.registry.port import Registry
-from services.registry.tags import CHECKPOINT_TAG, OPERATION_TAG
+from services.registry.tags import OPERATION_TAG
 from services.registry.values import ModelVersion, RegisteredModel, Stage
 
 MIGRATED_FROM_TAG = "gatehouse.migrated_from"
 """On a copy: the `NAME/VERSION` that it is a copy of."""
 
-_NOT_COPIED = frozenset({DEPRECATED, SUNSET_ON, REPLACEMENT, OPERATION_TAG, CHECKPOINT_TAG})
+_NOT_COPIED = frozenset({DEPRECATED, SUNSET_ON, REPLACEMENT, OPERATION_TAG})
 
 
 class StepKind(StrEnum):

@@ -56,7 +56,8 @@ class World:
     def fill(self, *, alias: str = "champion") -> None:
         """Three versions under a name that says a version, the second of them deleted."""
         self.registry.add_model("churn_v2", description="Who leaves", tags={"team": "retention"})
-        self.registry.add_version("churn_v2", description="One", tags={"owner": "@lena"}, stage=Stage.ARCHIVED)
+        tags = {"owner": "@lena", "gatehouse.checkpoint": "signed", "gatehouse.operation": "4"}
+        self.registry.add_version("churn_v2", description="One", tags=tags, stage=Stage.ARCHIVED)
         self.registry.add_version("churn_v2")
         self.registry.add_version("churn_v2", description="Three", aliases=[alias])
         self.registry.remove_version("churn_v2", 2)
@@ -88,7 +89,8 @@ def check_moved(world: World) -> None:
     assert [one.source, two.source] == [old_one.source, old_three.source]
     assert [one.description, two.description] == ["One", "Three"]
     assert one.stage is Stage.ARCHIVED
-    assert one.tags == {"owner": "@lena", "gatehouse.migrated_from": "churn_v2/1"}
+    kept = {"owner": "@lena", "gatehouse.checkpoint": "signed"}
+    assert one.tags == {**kept, "gatehouse.migrated_from": "churn_v2/1"}
     assert old_three.description == "[DEPRECATED - sunset 2026-06-01] Three"
     assert old_three.tags["replacement_version"] == "churn_predictor/2"
     assert registry.get_model("churn_v2").aliases == {"champion": 3}
