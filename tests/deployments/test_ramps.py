@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -331,6 +332,18 @@ def test_a_candidate_that_does_not_load_is_refused(ramp: RampWorld) -> None:
     with pytest.raises(Blocked, match="does not load and score"):
         ramp.start()
     assert ramp.ramps.find_latest(MODEL) is None
+
+
+def test_a_candidate_past_its_sunset_is_refused_and_one_before_it_is_not(ramp: RampWorld) -> None:
+    today = ramp.world.clock.now.date()
+    for key, value in {"deprecated": "true", "sunset_on": today.isoformat()}.items():
+        ramp.world.registry.set_version_tag(MODEL, 4, key, value)
+    with pytest.raises(Blocked, match=f"{MODEL}/4 is deprecated and past its sunset"):
+        ramp.start()
+    assert ramp.ramps.find_latest(MODEL) is None
+    ramp.world.registry.set_version_tag(MODEL, 4, "sunset_on", (today + timedelta(days=1)).isoformat())
+    ramp.start()
+    assert ramp.ramps.find_latest(MODEL) is not None
 
 
 def test_what_cannot_be_meant_is_refused(ramp: RampWorld) -> None:
