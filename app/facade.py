@@ -473,15 +473,17 @@ class Gatehouse:
         """Reading, judging and making paired logs."""
         # Brings in pyarrow and what runs models, which few commands have to pay for.
         from services.jobs.model_runner import ModelRunner
+        from services.jobs.spark_room import find_spark_room
         from services.shadow.service import ShadowLogs
 
+        is_spark = self.settings.shadow_engine == "spark"
         return ShadowLogs(
             self.registry,
             self.store,
             self.audit,
             self.identity,
             self.jobs,
-            ModelRunner(),
+            ModelRunner(spark=find_spark_room if is_spark else None),
             home=self.home,
             engine=self.settings.shadow_engine,
             clock=self.clock,

@@ -103,6 +103,11 @@ def build_command(
     ]
 
 
+def sandbox_ids() -> tuple[int, ...]:
+    """Return the ids that a program may run under."""
+    return (*_OWN_IDS, NOBODY)
+
+
 def is_readable_by_others(path: Path) -> bool:
     """Return whether a file, or everything in a folder, may be read by any user; links lead nowhere inside."""
     places = [path, *(Path(folder) / name for folder, folders, files in os.walk(path) for name in folders + files)]
@@ -136,6 +141,7 @@ def _system_mounts() -> Iterator[str]:
             yield from ("--symlink", str(folder.readlink()), str(folder))
         elif folder.exists():
             yield from ("--ro-bind", str(folder), str(folder))
+    yield from _folders_above(_SYSTEM_FILES)
     for file in _SYSTEM_FILES:
         yield from ("--ro-bind-try", file, file)
     places = [place for place in _python_places() if not place.is_relative_to("/usr")]

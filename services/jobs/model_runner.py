@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError
 from services.jobs.confinement import MIB, Ending, Limits, SandboxResult, Sink
 from services.jobs.probe import Answer, Predictions, Probe, ProbeSpec, RunFailure, Served, Trials
 from services.jobs.sandbox import run_sandboxed
+from services.jobs.spark_room import SPARK_LIMITS, SparkRoom
 from services.jobs.trials import Trial
 
 ANSWER_BYTES = MIB
@@ -52,10 +53,12 @@ class ModelRunner:
 
     Args:
         limits: what a model may use in one run.
+        spark: finds what Spark needs in the sandbox, to predict Parquet files on it; None predicts without.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, *, spark: Callable[[], SparkRoom] | None = None) -> None:
         self._limits = limits or Limits(wall_s=120, cpu_s=120)
+        self._spark = spark
 
     def probe(
         self,
@@ -99,21 +102,27 @@ class ModelRunner:
             data: the input.
             out: written whole, or not at all.
             chunk_rows: how many rows are read, and unless `singly` predicted, at a time.
-            singly: predict each row alone, so that its latency is its own.
+            singly: predict each row alone, so that its latency is its own; never on Spark.
             progress: told how many rows are done.
             is_cancelled: asked now and then; True ends the run.
 
         Raises:
-            Unavailable: this machine has no sandbox.
+            Unavailable: this machine has no sandbox, or no Spark where that is wanted.
             NotFound: the folder or the file is not there.
         """
-        command = {"do": "predict", "data": _inside(data), "chunk_rows": chunk_rows, "singly": singly}
+        command: dict[str, Any] = {"do": "predict", "data": _inside(data), "chunk_rows": chunk_rows, "singly": singly}
+        spark = self._spark() if self._spark and data.suffix.lower() == ".parquet" and not singly else None
+        if spark is not None:
+            told = {"model": _MODEL, "threads": spark.threads, "batch_rows": chunk_rows}
+            command = {"do": "predict_on_spark", "data": _inside(data), **told}
         dialogue = _Dialogue(Predictions, progress)
         with tempfile.NamedTemporaryFile(dir=out.parent, prefix=f".{out.name}.", delete=False) as table:
             written = Path(table.name)
             try:
                 sink = Sink(name="TABLE", write=table.write, max_bytes=MAX_TABLE_BYTES)
-                answer = self._run(model_folder, data, command, dialogue, sinks=[sink], is_cancelled=is_cancelled)
+                answer = self._run(
+                    model_folder, data, command, dialogue, sinks=[sink], spark=spark, is_cancelled=is_cancelled
+                )
                 table.flush()
                 if isinstance(answer, Predictions):
                     answer = _check_table(written, answer)
@@ -173,6 +182,7 @@ class ModelRunner:
         sinks: Sequence[Sink] = (),
         channels: Mapping[str, int] | None = None,
         trials: Sequence[Trial] = (),
+        spark: SparkRoom | None = None,
         is_cancelled: Callable[[], bool],
     ) -> Report | RunFailure:
         with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
@@ -184,13 +194,15 @@ class ModelRunner:
             inputs = {_MODEL: model_folder, _JOB: job, _TRIALS: requests}
             if data is not None:
                 inputs[str(_inside(data))] = data
+            if spark is not None:
+                inputs |= spark.furnish(Path(folder))
             result = run_sandboxed(
                 [sys.executable, "-I", "-m", "services.jobs.child", _JOB],
                 inputs=inputs,
                 sinks=[Sink(name="RESULT", write=dialogue.hear, max_bytes=ANSWER_BYTES), *sinks],
                 channels=channels,
-                environ=_ENVIRON,
-                limits=self._limits,
+                environ={**_ENVIRON, **(spark.environ if spark is not None else {})},
+                limits=self._limits if spark is None else SPARK_LIMITS,
                 is_cancelled=is_cancelled,
             )
         return dialogue.conclude(result)

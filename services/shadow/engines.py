@@ -117,8 +117,10 @@ class _DuckDbRelation:
         for part in range(parts):
             chosen = f" WHERE h % {parts} = {part}" if parts > 1 else ""
             known = "SELECT HASH(request_id) AS h FROM pairs WHERE request_id IS NOT NULL"
-            found = self.query(f"SELECT h FROM ({known}) AS hashed{chosen}")  # noqa: S608 - constants and numbers
-            hashes = np.sort(found.column("h").to_numpy())
+            text = f"SELECT h FROM ({known}) AS hashed{chosen}"  # noqa: S608 - constants and numbers
+            # In place and without the table: a folder's hashes are the most that a comparison holds at once.
+            hashes = np.require(self.query(text).column("h").to_numpy(), requirements="W")
+            hashes.sort()
             if (hashes[1:] == hashes[:-1]).any():
                 return True
         return False

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from services.shadow.replay_notes import Outputs
 from services.store import Store
 
 _JOBS_LOOKED_AT = 100
+_SPARK_CHUNK = 1_000_000
 
 READ_JOB, REPLAY_JOB = "shadow:read", "shadow:replay"
 
@@ -47,7 +48,7 @@ class ShadowLogs:
     Args:
         scorer: runs models in the sandbox.
         home: keeps logs and states.
-        engine: `duckdb` or `spark`.
+        engine: `duckdb` or `spark`; what a replay's scorer runs on has to fit it.
     """
 
     def __init__(
@@ -270,7 +271,7 @@ class ShadowLogs:
                 data,
                 out,
                 scorer=self._scorer,
-                options=options,
+                options=_in_large_chunks(options, data) if self._engine == "spark" else options,
                 clock=self._clock,
                 progress=progress,
                 is_cancelled=is_cancelled,
@@ -295,3 +296,10 @@ class ShadowLogs:
                 after={"champion": champion, "candidate": candidate, **asdict(report)},
             )
             unit.commit()
+
+
+def _in_large_chunks(options: ReplayOptions | None, data: Path) -> ReplayOptions:
+    """Return options for a scorer that takes long to start and then goes through much, where it takes the data."""
+    chosen = options or ReplayOptions()
+    is_taken = data.suffix.lower() == ".parquet" and not chosen.is_timed
+    return replace(chosen, chunk_rows=_SPARK_CHUNK) if is_taken and chosen.chunk_rows is None else chosen

@@ -38,6 +38,11 @@ def test_a_program_reads_its_inputs_and_answers_through_its_pipes(tmp_path: Path
     assert (result.stdout, result.stderr, bytes(heard)) == (b"out\n", b"err", b"given")
 
 
+def test_a_program_may_read_what_the_system_gives_it_of_etc() -> None:
+    result = run_python("print(len(open('/etc/ld.so.cache', 'rb').read()) > 0)")
+    assert (result.stdout, result.stderr) == (b"True\n", b"")
+
+
 def test_inputs_are_read_only(tmp_path: Path) -> None:
     path = tmp_path / "given.txt"
     path.write_text("given")

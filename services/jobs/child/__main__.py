@@ -51,6 +51,11 @@ def _run(job: Mapping[str, Any], answer: Callable[..., None]) -> None:
     )
     commands = {"probe": probe, "predict": predict, "try": try_requests, "serve": serve}
     for command in job["commands"]:
+        if command["do"] == "predict_on_spark":
+            # Brings in Spark, which may not be installed.
+            from services.jobs.child.spark_scoring import predict_on_spark
+
+            commands["predict_on_spark"] = predict_on_spark
         answer(report=commands[command["do"]](subject, command, answer))
 
 

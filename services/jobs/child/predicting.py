@@ -43,7 +43,7 @@ def predict(subject: Subject, command: Mapping[str, Any], answer: Callable[..., 
     done = failed = 0
     with os.fdopen(int(os.environ["TABLE_FD"]), "wb") as out, pq.ParquetWriter(out, SCHEMA) as writer:
         for chunk in chunks:
-            predicted = _predict_singly(subject, chunk) if command["singly"] else _predict_together(subject, chunk)
+            predicted = _predict_singly(subject, chunk) if command["singly"] else predict_together(subject, chunk)
             writer.write_table(_to_table(predicted, first_row=done))
             done += len(predicted)
             failed += sum(error is not None for _, _, error in predicted)
@@ -53,7 +53,8 @@ def predict(subject: Subject, command: Mapping[str, Any], answer: Callable[..., 
     return {"rows": done, "failed_rows": failed}
 
 
-def _predict_together(subject: Subject, chunk: pd.DataFrame) -> list[_Predicted]:
+def predict_together(subject: Subject, chunk: pd.DataFrame) -> list[_Predicted]:
+    """Return value, latency and error of each row, where rows go to the model together."""
     started = time.perf_counter_ns()
     try:
         values = as_values(subject.model.predict(chunk), len(chunk))
