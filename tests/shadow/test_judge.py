@@ -233,6 +233,14 @@ def test_the_worst_slice_that_is_large_enough_can_be_held_to_a_threshold() -> No
     assert judge(replace(good(), slices=slices[:1]), policy).verdict is Verdict.CONTINUE
 
 
+def test_a_slice_among_many_needs_more_evidence_to_stop_than_one_alone() -> None:
+    low = one_slice("DE", 1000, 740)
+    policy = replace(POLICY, min_slice_agreement=(always_valid_rate(740, 1000).high or 0.0) + 0.002)
+    assert judge(replace(good(), slices=(low,)), policy).verdict is Verdict.STOP
+    others = tuple(one_slice(f"C{number}", 1000, 1000) for number in range(40))
+    assert judge(replace(good(), slices=(low, *others)), policy).verdict is Verdict.CONTINUE
+
+
 def regression_figures(mae: float, change: float, labelled: int = 2000) -> Figures:
     spread = Interval(estimate=change, low=change - 0.01, high=change + 0.01)
     return replace(
