@@ -195,6 +195,10 @@ def test_drift_is_listed_reverted_and_recorded(home: Home, mlflow_url: str, tmp_
     assert [drift["id"] for drift in listed] == [drifts[0]["id"]]
     assert "points at version 2" in home.run("drift", "list", "--model", name).out
     token = home.add_person("rae", "release_manager")
+    for key, value in {"deprecated": "true", "sunset_on": "2020-01-01"}.items():
+        people.set_model_version_tag(name, "2", key, value)
+    ended = home.run("drift", "adopt", str(drifts[0]["id"]), "--reason", "keep it", "--json", token=token)
+    assert (ended.code, ended.json["error"]["kind"]) == (1, "blocked"), "nothing past its sunset is adopted"
     ran = home.run("drift", "revert", str(drifts[0]["id"]), "--reason", "not agreed", "--json", token=token)
     assert (ran.code, ran.json["state"]) == (0, "reverted")
     assert people.get_model_version_by_alias(name, "production").version in {1, "1"}
