@@ -22,6 +22,7 @@ from services.store.audit_log import DisclosureRow
 PERSONAL = "$personal"
 SALT_BYTES = 16
 _MAX_INTEGER = 2**53 - 1
+_PLAIN_ALREADY = frozenset({str, bool, type(None)})
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
@@ -60,20 +61,26 @@ class LeafWriter:
         if isinstance(value, int | float):
             self._is_simple &= isinstance(value, int) and abs(value) <= _MAX_INTEGER
             return value
-        if isinstance(value, Mapping):
-            named = {_escape(str(key)): self._plain(item) for key, item in value.items()}
-            self._is_simple &= all(map(str.isascii, named))
-            return named
-        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-            return [self._plain(item) for item in value]
         if isinstance(value, datetime):
             return to_text(value)
+        if isinstance(value, Mapping):
+            return self._plain_mapping(value)
+        if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+            return [self._plain(item) for item in value]
         if isinstance(value, Personal):
             salt = secrets.token_bytes(SALT_BYTES)
             commitment = commit_to(salt, value.value)
             self._hidden[commitment] = (salt, value.value)
             return {PERSONAL: commitment}
         raise ValueError(f"a {type(value).__name__} is no JSON")
+
+    def _plain_mapping(self, value: Mapping[Any, Any]) -> dict[str, Any]:
+        named: dict[str, Any] = {}
+        for key, item in value.items():
+            name = _escape(str(key))
+            named[name] = item if type(item) in _PLAIN_ALREADY else self._plain(item)
+            self._is_simple &= name.isascii()
+        return named
 
 
 def commit_to(salt: bytes, value: str) -> str:

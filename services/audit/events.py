@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, Protocol
 
 from services.audit.canonical import LeafWriter, fill
@@ -47,6 +48,7 @@ class Event:
 
 
 _FIELDS = tuple(field.name for field in fields(Event))
+_TO_VALUES = attrgetter(*_FIELDS)
 
 
 def encode_event(event: Event) -> tuple[bytes, tuple[DisclosureRow, ...]]:
@@ -57,7 +59,7 @@ def encode_event(event: Event) -> tuple[bytes, tuple[DisclosureRow, ...]]:
     """
     writer = LeafWriter(event.seq)
     try:
-        leaf = writer.write({name: getattr(event, name) for name in _FIELDS})
+        leaf = writer.write(dict(zip(_FIELDS, _TO_VALUES(event), strict=True)))
     except (ValueError, RecursionError) as error:
         raise InvalidInput(
             f"The event {event.action} on {event.subject!r} holds a value that canonical JSON cannot carry: {error}.",

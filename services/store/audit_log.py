@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import (
@@ -20,9 +21,7 @@ from sqlalchemy import (
     LargeBinary,
     Table,
     Text,
-    bindparam,
     event,
-    select,
 )
 from sqlalchemy.exc import DatabaseError, DBAPIError, IntegrityError, OperationalError
 
@@ -147,8 +146,7 @@ class TallyRow:
     events: int
 
 
-_EVENT_BY_ID = select(EVENT).where(EVENT.c.event_id == bindparam("wanted"))
-_EVENT_BY_SEQ = select(EVENT).where(EVENT.c.seq == bindparam("wanted"))
+_TO_COLUMNS = attrgetter(*EventRow.__slots__)
 _READ_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1"
 _LOCK_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1 FOR UPDATE"
 _MOVE_HEAD = "UPDATE audit_head SET size = ?, root = ?, frontier = ? WHERE id = 1"
@@ -159,6 +157,10 @@ _INSERT_EVENT = (
 _READ_EVENTS = (
     "SELECT seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, leaf_hash "
     "FROM audit_event WHERE seq >= ? AND seq < ? ORDER BY seq"
+)
+_READ_EVENT = (
+    "SELECT seq, event_id, ts_us, actor, action, subject, model, change_id, leaf, leaf_hash "
+    "FROM audit_event WHERE event_id = ?"
 )
 _READ_LEAF_HASHES = "SELECT leaf_hash FROM audit_event WHERE seq >= ? AND seq < ? ORDER BY seq"
 _READ_NODE_HASHES = "SELECT hash FROM audit_node WHERE level = ? AND idx >= ? AND idx < ? ORDER BY idx"
@@ -217,7 +219,7 @@ def append_event(unit: UnitOfWork, row: EventRow, head: HeadRow) -> None:
         Unverified: the database holds that event already, or expects another one.
     """
     try:
-        run(unit, _INSERT_EVENT, *(getattr(row, name) for name in EventRow.__slots__))
+        run(unit, _INSERT_EVENT, *_TO_COLUMNS(row))
         run(unit, _MOVE_HEAD, head.size, head.root, head.frontier)
     except OperationalError:
         raise
@@ -252,12 +254,12 @@ def add_tallies(unit: UnitOfWork, rows: Iterable[TallyRow]) -> None:
 
 def find_event(unit: UnitOfWork, event_id: str) -> EventRow | None:
     """Return the event with that id."""
-    return _to_event(unit.connection.execute(_EVENT_BY_ID, {"wanted": event_id}).one_or_none())
+    return _to_event(run(unit, _READ_EVENT, event_id))
 
 
 def find_event_at(unit: UnitOfWork, seq: int) -> EventRow | None:
     """Return the event with that number."""
-    return _to_event(unit.connection.execute(_EVENT_BY_SEQ, {"wanted": seq}).one_or_none())
+    return _to_event(run(unit, _READ_EVENTS, seq, seq + 1))
 
 
 def find_last_seq(unit: UnitOfWork) -> int | None:
@@ -346,5 +348,5 @@ def list_tallies(unit: UnitOfWork) -> list[TallyRow]:
     return [TallyRow(field=row[0], value=row[1], day=row[2], events=row[3]) for row in rows]
 
 
-def _to_event(row: Any) -> EventRow | None:
-    return None if row is None else EventRow(**dict(zip(EVENT.c.keys(), row, strict=True)))
+def _to_event(rows: Sequence[Any]) -> EventRow | None:
+    return EventRow(**dict(zip(EventRow.__slots__, rows[0], strict=True))) if rows else None

@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, event, make_url
 
 from services.audit import AuditLog, Event, EventQuery
 from services.errors import InvalidInput
-from services.store import Store, open_store
+from services.store import Store, audit_reading, open_store
 from services.store.migrations import upgrade
 from tests.audit.builders import ADA, BOB, open_log, record
 from tests.conftest import FakeClock
@@ -102,7 +102,7 @@ EXAMPLES: dict[str, tuple[EventQuery, Callable[[Event], bool]]] = {
     "number": (EventQuery(text="reason 87"), lambda _event: False),
     "digits": (EventQuery(text="87"), lambda event: any(word.startswith("87") for word in event.reason.split())),
     "no word": (EventQuery(text="alphabet beta"), lambda _event: False),
-    "more words than are looked up one by one": (
+    "many words": (
         EventQuery(text="8 alpha"),
         lambda event: "alpha" in event.reason and any(word.startswith("8") for word in event.reason.split()),
     ),
@@ -138,6 +138,15 @@ def test_pages_hold_what_the_filter_asks_for(history: AuditLog, name: str, limit
     assert walk(history, query, newest_first=newest_first, limit=limit) == (
         expected[::-1] if newest_first else expected
     )
+
+
+@pytest.mark.parametrize("limit", [1, 110, 111])
+def test_a_beginning_of_too_many_words_finds_the_same(
+    history: AuditLog, limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_reading, "MAX_ALTERNATIVES", limit)
+    query, wanted = EXAMPLES["many words"]
+    assert walk(history, query, newest_first=True, limit=7) == by_hand(history, wanted)[::-1]
 
 
 @pytest.mark.parametrize("history_store", ["sqlite"], indirect=True)
