@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from app.facade import Gatehouse
+from services.settings import load_settings
 from tests.app.running import Home, make_home
 from tests.gates.builders import mlmodel
 
@@ -121,3 +127,29 @@ def test_a_model_that_serves_waits_for_somebody_elses_yes(home: Home, mlflow_url
     approved = home.run("changes", "approve", str(asked.json["id"]), "--reason", "Both names serve", token=meera)
     assert approved.code == 0, approved
     assert home.run("migrate", "apply", plan, "--json").code == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("writes", [1, 3])
+def test_a_migration_killed_between_writes_is_finished_and_nothing_is_there_twice(
+    home: Home, mlflow_url: str, tmp_path: Path, writes: int
+) -> None:
+    from mlflow import MlflowClient
+
+    old, new = f"bids_{'ab'[writes // 2]}_v2", f"bid_scorer_{'ab'[writes // 2]}"
+    for part in "ab":
+        register(mlflow_url, old, tmp_path / part, alias="champion")
+    plan = tmp_path / "plan.json"
+    assert home.run("migrate", "plan", old, new, "--out", plan).code == 0
+    command = [sys.executable, "-m", "tests.lineage.killing", str(home.folder), mlflow_url, str(plan), str(writes)]
+    assert subprocess.run(command, check=False, timeout=120).returncode == -signal.SIGKILL
+    assert home.run("migrate", "apply", plan, "--json").code == 1, "the lease of the dead one is not over"
+    settings = load_settings({}, home=home.folder, tracking_uri=mlflow_url)
+    later = Gatehouse(settings, clock=lambda: datetime.now(UTC) + timedelta(minutes=10))
+    later.changes.recover()
+    vars(later)["registry"].close()
+    later.store.close()
+    again = home.run("migrate", "apply", plan, "--json")
+    assert (again.code, again.json["written"], again.json["id"]) == (0, 0, None)
+    copies = MlflowClient(mlflow_url).search_model_versions(f"name = '{new}'")
+    assert sorted(copy.tags["gatehouse.migrated_from"] for copy in copies) == [f"{old}/1", f"{old}/2"]
