@@ -58,7 +58,9 @@ class Installation:
 def read_tables(connection: sqlite3.Connection) -> list[object]:
     """Return everything that is kept about the log; a tampering that changes none of it is none."""
     tables = ("event", "head", "node", "checkpoint", "disclosure", "span", "tally")
-    return [connection.execute(f"SELECT * FROM audit_{table} ORDER BY 1, 2").fetchall() for table in tables]
+    # Text and bytes come out alike from this connection, but not to whoever else reads the database.
+    types = connection.execute("SELECT typeof(leaf), typeof(leaf_hash) FROM audit_event ORDER BY seq").fetchall()
+    return [types, *(connection.execute(f"SELECT * FROM audit_{table} ORDER BY 1, 2").fetchall() for table in tables)]
 
 
 @pytest.fixture(scope="module")
