@@ -17,6 +17,12 @@ IMPORTING_YAML = {
     "services/settings.py": "the settings of the operator, below the reader",
     "services/signatures/mlmodel.py": "events of MLmodel files, of which nothing is constructed",
     "services/deployments/files.py": "writing",
+    "services/documents/editing.py": "places in a text that the reader has taken, of which nothing is constructed",
+}
+COMPOSING_YAML = {*READING_YAML, "services/documents/editing.py"}
+UNPICKLING = {
+    "services/jobs/child/frames.py": "inside the sandbox, what the process wrote that started it",
+    "services/jobs/child/trying.py": "inside the sandbox, what the process wrote that started it",
 }
 WRITING_CSV = {
     "services/untrusted/csv_writer.py": "the writer",
@@ -26,6 +32,7 @@ LOADING_MODELS = {
     "services/jobs/child/": "inside the sandbox",
     "services/serving/": "a version that somebody approved",
     "services/lineage/loggable.py": "in the training process, the model that its caller has just made",
+    "services/policies/policy_model.py": "in the serving process of whoever logged the model around which it stands",
 }
 RUNNING_PROGRAMS = {
     "services/jobs/sandbox.py": "bubblewrap",
@@ -40,7 +47,7 @@ BANNED = {
     "yaml.safe_load": READING_YAML,
     "yaml.full_load": READING_YAML,
     "yaml.unsafe_load": set(),
-    "yaml.compose": READING_YAML,
+    "yaml.compose": COMPOSING_YAML,
     "yaml.load_all": set(),
     "yaml.safe_load_all": set(),
     "csv.writer": WRITING_CSV,
@@ -50,8 +57,8 @@ BANNED = {
     "compile": set(),
     "os.system": set(),
     "os.popen": set(),
-    "pickle.load": set(),
-    "pickle.loads": set(),
+    "pickle.load": set(UNPICKLING),
+    "pickle.loads": set(UNPICKLING),
     "pickle.Unpickler": set(),
     "cloudpickle.load": set(),
     "cloudpickle.loads": set(),
