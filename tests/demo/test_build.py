@@ -30,7 +30,6 @@ from services.signatures.reader import read_signature
 from services.signatures.values import SignatureState
 from tests.servers import mlflow_server
 
-
 # Models are trained, measured and replayed here, which a busy machine takes its time for.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
