@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -75,8 +76,9 @@ def any_store(request: pytest.FixtureRequest) -> Store:
 
 
 @pytest.fixture(scope="session")
-def postgres_server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as url:
+def postgres_server_url() -> Iterator[str]:
+    # Not below pytest's own folder, which every pytest that starts closes to the user that the server runs as.
+    with tempfile.TemporaryDirectory(prefix="gatehouse-postgres-") as folder, postgres_server(Path(folder)) as url:
         yield url
 
 
