@@ -12,6 +12,7 @@ import pytest
 
 from app.demo import build
 from app.demo.materials import LIVE_TRANSACTIONS
+from app.demo.transactions import LABEL
 from app.demo.workshop import RECIPE_TAG
 from app.facade import Gatehouse
 from services.changes import ChangeState
@@ -191,7 +192,8 @@ def test_the_shadow_log_is_of_really_scored_rows(built: Built) -> None:
     assert log["candidate_error"].isna().all()
     assert log["champion_score"].between(0, 1).all()
     assert 0.9 < (log["champion_decision"] == log["candidate_decision"]).mean() < 1
-    assert log["label"].isin(["0", "1"]).all()
+    assert set(log["label"]) == {"negative", "positive"}
+    assert (log["label"] == "positive").sum() == live[LABEL].sum()
     assert {"slice_country", "slice_time", "slice_amount"} <= set(log.columns)
 
 
