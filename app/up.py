@@ -56,12 +56,18 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         self._running: list[tuple[Program, subprocess.Popen[bytes]]] = []
 
-    def start(self, program: Program) -> None:
-        """Start a program and wait until it is healthy.
+    def start(self, *programs: Program) -> None:
+        """Start programs beside each other and wait until all are healthy.
 
         Raises:
-            Unavailable: it ended, or did not become healthy in time.
+            Unavailable: one ended, or did not become healthy in time.
         """
+        started = [self._begin(program) for program in programs]
+        deadline = time.monotonic() + _START_SECONDS
+        for program, process in zip(programs, started, strict=True):
+            self._await(program, process, deadline)
+
+    def _begin(self, program: Program) -> subprocess.Popen[bytes]:
         with (self._logs / f"{program.name}.log").open("ab") as log:
             process = subprocess.Popen(
                 program.command,
@@ -74,7 +80,9 @@ class Supervisor:
                 preexec_fn=_die_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509 - we start no threads
             )
         self._running.append((program, process))
-        deadline = time.monotonic() + _START_SECONDS
+        return process
+
+    def _await(self, program: Program, process: subprocess.Popen[bytes], deadline: float) -> None:
         while not program.is_healthy():
             if process.poll() is not None:
                 raise self._failure(program, f"ended with exit code {process.returncode} while it started")

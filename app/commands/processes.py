@@ -34,9 +34,8 @@ def up_command(*, demo: bool, as_json: bool) -> int:
         if demo:
             build_demo(Gatehouse(_reaching(settings, reach)))
         token = Gatehouse(settings).identity.credentials.prepare_bootstrap()
-        for program in (up.worker_program(settings, reach), up.app_program(settings, reach)):
-            _tell(f"Starting the {program.name} …")
-            supervisor.start(program)
+        _tell("Starting the worker and the app …")
+        supervisor.start(up.worker_program(settings, reach), up.app_program(settings, reach))
         address = up.app_url(settings)
         if token is not None:
             _tell(f"Nobody is admin yet. Whoever signs in with this one-time token becomes the first: {token}")

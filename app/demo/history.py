@@ -9,7 +9,7 @@ from services.registry.values import Stage
 
 
 def write_rules(chronicle: Chronicle) -> None:
-    """Let people bring a gate policy and a decision policy into force, and leave a stricter one waiting."""
+    """Let people bring a gate policy and a decision policy into force."""
     gates = chronicle.propose(
         "ravi",
         "gate_policy",
@@ -30,14 +30,7 @@ def write_rules(chronicle: Chronicle) -> None:
     policy = chronicle.grant(
         policy, {"cora": "The thresholds are those of the last review, and nobody is blocked more than thrice."}
     )
-    stricter = chronicle.propose(
-        "maya",
-        "decision_policy",
-        "fraud_detector",
-        fraud_policy(version="2.2", author="maya", block=0.75),
-        reason="Blocks too many payments that turn out to be good: see the what-if before you approve.",
-    )
-    chronicle.tell(gates, policy, stricter)
+    chronicle.tell(gates, policy)
 
 
 def govern_fraud(chronicle: Chronicle) -> None:
@@ -118,6 +111,15 @@ def govern_fraud(chronicle: Chronicle) -> None:
     )
     chronicle.tell(sixth, seventh, eighth, tenth)
     chronicle.replay("maya", "fraud_detector", 4, 6, LIVE_TRANSACTIONS, label="is_fraud", by="country")
+    # Asked after the replay, whose pairs are the traffic of its what-if.
+    lenient = chronicle.propose(
+        "maya",
+        "decision_policy",
+        "fraud_detector",
+        fraud_policy(version="2.2", author="maya", block=0.75),
+        reason="Blocks too many payments that turn out to be good: see the what-if before you approve.",
+    )
+    chronicle.tell(lenient)
 
 
 def govern_forecasts(chronicle: Chronicle) -> None:

@@ -248,4 +248,4 @@ class Executor:
 
 
 def _told(value: object) -> str:
-    return "absent" if value is None else str(value)
+    return "absent" if value in (None, "") else str(value)

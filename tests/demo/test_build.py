@@ -21,6 +21,7 @@ from services.errors import Conflict
 from services.identity import Role
 from services.lineage.completeness import measure_completeness
 from services.lineage.records import build_graph, read_records
+from services.policies.what_if import read_simulation
 from services.registry.name_lint import lint_name
 from services.registry.values import Stage
 from services.settings import load_settings
@@ -177,11 +178,16 @@ def test_what_was_rehearsed_is_pinned(built: Built) -> None:
     assert "fraud_detector:" in (built.gatehouse.home / "pins.yaml").read_text()
 
 
-def test_a_stricter_decision_policy_waits(built: Built) -> None:
-    documents = built.gatehouse.documents
-    in_force = documents.get_in_force("decision_policy", "fraud_detector")
-    assert "block: 0.7\n" in in_force.text
-    assert "block: 0.75" in documents.list_revisions("decision_policy", "fraud_detector")[0].text
+def test_a_more_lenient_decision_policy_waits_with_what_it_would_do_to_the_recorded_traffic(built: Built) -> None:
+    gatehouse = built.gatehouse
+    assert "block: 0.7\n" in gatehouse.documents.get_in_force("decision_policy", "fraud_detector").text
+    (waiting,) = gatehouse.changes.list_changes(
+        kinds=["activation"], states=[ChangeState.AWAITING_APPROVAL], model="fraud_detector", limit=10
+    )
+    assert waiting.payload["number"] == 2
+    simulation = read_simulation(waiting.findings["what_if"])
+    assert simulation.rows == 20_000
+    assert simulation.flips.count > 0
 
 
 def test_the_shadow_log_is_of_really_scored_rows(built: Built) -> None:
