@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from app.commands.gates import read_bytes
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.plans import answer_outcome, answer_plan, file_type, out_option
 from app.facade import Gatehouse
 from app.stories import list_marks, tell_story
 from services.errors import InvalidInput
-from services.identity.actors import Permission
 from services.lineage.data_use import list_data_uses
 from services.lineage.graph import Graph, NodeKind
 from services.lineage.graph_exports import list_openlineage_events, write_dot
@@ -24,8 +24,6 @@ from services.registry.references import parse_reference, resolve_reference
 
 _SUNSET_DAYS = 90
 _WRITERS = {".html": write_html, ".md": write_markdown}
-
-_file = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("lineage")
@@ -38,7 +36,7 @@ _file = click.Path(dir_okay=False, path_type=Path)
 @json_option
 def lineage_command(ref: str, direction: str, node: str | None, form: str, *, as_json: bool) -> int:
     """Show where REF came from and what came of it."""
-    gatehouse = _reading(ref)
+    gatehouse = reading_gatehouse(ref)
     version = resolve_reference(gatehouse.registry, parse_reference(ref))
     names = [version.name, *_other_models(gatehouse, version.name, node or "")]
     records = read_records(gatehouse.registry, names)
@@ -53,11 +51,11 @@ def lineage_command(ref: str, direction: str, node: str | None, form: str, *, as
 
 @click.command("story")
 @click.argument("ref")
-@click.option("--out", type=_file, help="Write the whole story to a file: .html or .md.")
+@click.option("--out", type=file_type, help="Write the whole story to a file: .html or .md.")
 @json_option
 def story_command(ref: str, out: Path | None, *, as_json: bool) -> int:
     """Tell what is known of REF, and what is missing."""
-    gatehouse = _reading(ref)
+    gatehouse = reading_gatehouse(ref)
     version = resolve_reference(gatehouse.registry, parse_reference(ref))
     story = tell_story(gatehouse, version)
     if out is not None:
@@ -121,48 +119,27 @@ def migrate_command() -> None:
 @click.argument("old")
 @click.argument("new")
 @click.option("--sunset", help=f"When the old name ends, as YYYY-MM-DD; in {_SUNSET_DAYS} days unless given.")
-@click.option("--out", type=_file, help="Write the plan to a file.")
+@out_option
 @json_option
 def plan(old: str, new: str, sunset: str | None, out: Path | None, *, as_json: bool) -> int:
     """Say what moving OLD to NEW would write; nothing is written."""
-    gatehouse = _reading(old)
+    gatehouse = reading_gatehouse(old)
     day = _day(sunset) if sunset else gatehouse.clock().date() + timedelta(days=_SUNSET_DAYS)
     document = gatehouse.migrations.plan(old, new, sunset=day).to_json()
-    if out is not None:
-        out.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     rows = [(step["do"], step["version"], step["value"]) for step in document["steps"]]
-    return answer(document, as_json=as_json, lines=[*table(("DO", "VERSION", "VALUE"), rows), document["digest"]])
+    return answer_plan(document, table(("DO", "VERSION", "VALUE"), rows), out=out, as_json=as_json)
 
 
 @migrate_command.command("apply")
-@click.argument("plan_file", metavar="PLAN", type=_file)
+@click.argument("plan_file", metavar="PLAN", type=file_type)
 @click.option("--reason", default="The name of the product.", help="Why, in a sentence; it is kept.")
 @json_option
 def apply(plan_file: Path, reason: str, *, as_json: bool) -> int:
     """Apply PLAN; what is done already is not done again. Exit code 0 when all of it is done."""
     gatehouse, actor = current_gatehouse(), current_actor()
     outcome = gatehouse.migrations.apply(read_bytes(plan_file), actor=actor, reason=reason)
-    change = outcome.change
-    document = {
-        "from": outcome.plan.old,
-        "to": outcome.plan.new,
-        "digest": outcome.plan.digest,
-        "state": "completed" if change is None else change.state.value,
-        "id": None if change is None else change.id,
-        "written": 0 if change is None else (change.outcome or {}).get("detail", {}).get("written", 0),
-        "obstacle": "" if change is None else change.blocker,
-    }
-    state = change.state.replace("_", " ") if change else "done before; nothing was written"
-    lines = [f"{outcome.plan.old} to {outcome.plan.new}: {state}."]
-    if change is not None and change.blocker:
-        lines.append(change.blocker)
-    return answer(document, as_json=as_json, lines=lines, is_yes=outcome.is_done)
-
-
-def _reading(subject: str) -> Gatehouse:
-    gatehouse = current_gatehouse()
-    gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject=subject)
-    return gatehouse
+    old, new = outcome.plan.old, outcome.plan.new
+    return answer_outcome(outcome, about={"from": old, "to": new}, label=f"{old} to {new}", as_json=as_json)
 
 
 def _other_models(gatehouse: Gatehouse, model: str, node: str) -> Sequence[str]:

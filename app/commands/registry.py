@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import click
 
 from app.commands.gates import read_bytes
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.plans import answer_outcome, answer_plan, file_type, out_option
 from services.clock import to_text
 from services.errors import InvalidInput
 from services.identity.actors import Permission
@@ -22,7 +22,6 @@ from services.registry.names import check_model_name
 # A command waits for what the worker reads bit by bit.
 _DETAILS_BUDGET_S = 60
 
-_file = click.Path(dir_okay=False, path_type=Path)
 _reason = click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 
 
@@ -53,44 +52,30 @@ def lint(names: tuple[str, ...], *, as_json: bool) -> int:
 @names_command.command("plan")
 @click.argument("names", nargs=-1)
 @click.option("--set", "given", multiple=True, metavar="TAG=VALUE", help="A value where the tag is missing or wrong.")
-@click.option("--out", type=_file, help="Write the plan to a file.")
+@out_option
 @json_option
 def plan_names(names: tuple[str, ...], given: tuple[str, ...], out: Path | None, *, as_json: bool) -> int:
     """Say which standard tags of NAMES, or of all models, would be mended, and what is left; nothing is written."""
     gatehouse = reading_gatehouse(names[0] if len(names) == 1 else "models")
     document = gatehouse.vocabulary_fixes.plan(names, given=dict(map(_tag_and_value, given))).to_json()
-    if out is not None:
-        out.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     steps = [(step["name"], step["version"], step["tag"], step["before"], step["value"]) for step in document["steps"]]
     left = [(each["name"], each["message"], each["fix"]) for each in document["left"]]
     lines = [
         *table(("NAME", "VERSION", "TAG", "NOW", "THEN"), steps),
         *(table(("LEFT TO YOU", "PROBLEM", "FIX"), left) if left else ()),
-        document["digest"],
     ]
-    return answer(document, as_json=as_json, lines=lines)
+    return answer_plan(document, lines, out=out, as_json=as_json)
 
 
 @names_command.command("apply")
-@click.argument("plan_file", metavar="PLAN", type=_file)
+@click.argument("plan_file", metavar="PLAN", type=file_type)
 @click.option("--reason", default="The vocabulary in force.", help="Why, in a sentence; it is kept.")
 @json_option
 def apply_names(plan_file: Path, reason: str, *, as_json: bool) -> int:
     """Write the tags of PLAN; what is done already is not done again. Exit code 0 when all of it is done."""
     gatehouse, actor = current_gatehouse(), current_actor()
     outcome = gatehouse.vocabulary_fixes.apply(read_bytes(plan_file), actor=actor, reason=reason)
-    change = outcome.change
-    document = {
-        "digest": outcome.plan.digest,
-        "state": "completed" if change is None else change.state.value,
-        "id": None if change is None else change.id,
-        "written": 0 if change is None else (change.outcome or {}).get("detail", {}).get("written", 0),
-        "obstacle": "" if change is None else change.blocker,
-    }
-    lines = ["Done before; nothing was written."]
-    if change is not None:
-        lines = [f"change {change.id}  {change.title}: {change.state.replace('_', ' ')}", change.blocker]
-    return answer(document, as_json=as_json, lines=filter(None, lines), is_yes=outcome.is_done)
+    return answer_outcome(outcome, about={}, label="Standard tags", as_json=as_json)
 
 
 @click.group("models")

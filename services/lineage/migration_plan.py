@@ -7,16 +7,14 @@ there under the new name already: a plan that was cut short goes on, and a finis
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from typing import Any
 
-import rfc8785
-
 from services.errors import Conflict, InvalidInput, NotFound
+from services.lineage.plans import digest_of
 from services.lineage.sunset import (
     DEPRECATED,
     REPLACEMENT,
@@ -54,6 +52,11 @@ class Step:
     kind: StepKind
     version: int = 0
     value: str = ""
+
+    @property
+    def where(self) -> str:
+        """What it writes to, with what it writes there."""
+        return f"{self.kind} of {self.value}"
 
     def to_json(self) -> dict[str, Any]:
         """Return the step as it stands in a plan file."""
@@ -101,7 +104,7 @@ class MigrationPlan:
             "copies": copies,
             "aliases": dict(self.aliases),
         }
-        return "sha256:" + hashlib.sha256(rfc8785.dumps(content)).hexdigest()
+        return digest_of(content)
 
     @property
     def numbers(self) -> Mapping[int, int]:

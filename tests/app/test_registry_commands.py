@@ -234,7 +234,7 @@ def test_tags_are_mended_in_bulk_by_a_plan_that_writes_once(
     done = home.run("names", "apply", file, "--json")
     assert (done.code, done.json["state"], done.json["written"]) == (0, "completed", 2), done
     assert people.get_registered_model(name).tags == {"team": "risk", "risk": "tier1", "pii": "false"}
-    assert home.run("names", "apply", file).out == "Done before; nothing was written.\n"
+    assert home.run("names", "apply", file).out == "Standard tags: done before; nothing was written.\n"
     people.set_registered_model_tag(name, "risk", "tier2")
     stale = home.run("names", "apply", file, "--json")
     assert (stale.code, stale.json["error"]["kind"]) == (1, "conflict")

@@ -12,8 +12,9 @@ from services.audit import AuditLog
 from services.changes import Change, Changes, ChangeState
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound, Unreachable
 from services.identity import Actor, Identity, Role
-from services.lineage.migration import Migration, MigrationOutcome, Migrations
-from services.lineage.migration_plan import make_plan
+from services.lineage.migration import Migration, Migrations
+from services.lineage.migration_plan import MigrationPlan, make_plan
+from services.lineage.plans import PlanOutcome
 from services.lineage.records import build_graph, read_records
 from services.registry.fake import FakeRegistry
 from services.registry.values import Stage
@@ -65,7 +66,7 @@ class World:
     def plan_file(self, new: str = "churn_predictor") -> bytes:
         return json.dumps(self.migrations.plan("churn_v2", new, sunset=SUNSET).to_json()).encode()
 
-    def apply(self, plan: bytes, actor: Actor = RAVI) -> MigrationOutcome:
+    def apply(self, plan: bytes, actor: Actor = RAVI) -> PlanOutcome[MigrationPlan]:
         return self.migrations.apply(plan, actor=actor, reason="A product's name")
 
     def written(self) -> int:
@@ -193,7 +194,7 @@ def test_what_somebody_undoes_while_it_is_applied_is_told(world: World) -> None:
     outcome = world.apply(plan)
     assert outcome.change is not None
     assert outcome.change.state is ChangeState.VOID
-    assert "1 steps are undone by somebody else, such as set_alias of champion" in outcome.change.blocker
+    assert "set_alias of champion was undone by somebody else" in outcome.change.blocker
 
 
 def test_a_model_that_serves_moves_with_somebody_elses_yes(store: Store, clock: FakeClock, tmp_path: Path) -> None:

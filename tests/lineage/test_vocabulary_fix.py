@@ -11,8 +11,9 @@ from services.audit import AuditLog
 from services.changes import Changes, ChangeState
 from services.errors import Conflict, Forbidden, GatehouseError, InvalidInput, NotFound
 from services.identity import Actor, Identity, Role
+from services.lineage.plans import PlanOutcome
 from services.lineage.vocabulary import VOCABULARY
-from services.lineage.vocabulary_fix import FixOutcome, VocabularyFix, VocabularyFixes
+from services.lineage.vocabulary_fix import VocabularyFix, VocabularyFixes
 from services.lineage.vocabulary_plan import TagStep, VocabularyPlan
 from services.registry.fake import FakeRegistry
 from services.store import Store
@@ -47,7 +48,7 @@ class World:
     def plan_file(self, *names: str, **given: str) -> bytes:
         return json.dumps(self.fixes.plan(names, given=given).to_json()).encode()
 
-    def apply(self, plan: bytes, actor: Actor = RAVI) -> FixOutcome:
+    def apply(self, plan: bytes, actor: Actor = RAVI) -> PlanOutcome[VocabularyPlan]:
         return self.fixes.apply(plan, actor=actor, reason="One vocabulary")
 
     def written(self) -> int:
