@@ -31,6 +31,7 @@ _COMMANDS = {
     "drift": "app.commands.registry",
     "signature": "app.commands.signature_runs",
     "gates": "app.commands.gates",
+    "readiness": "app.commands.readiness",
     "promotions": "app.commands.changes",
     "changes": "app.commands.changes",
     "pins": "app.commands.deployments",

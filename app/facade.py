@@ -29,6 +29,7 @@ from services.errors import GatehouseError, InvalidInput, NotFound, Unreachable
 from services.gates import GATE_POLICY, Gates
 from services.gates.checklists import Checklists
 from services.gates.evidence import TIER_TAG, Collector
+from services.gates.history import GateHistory
 from services.gates.readiness import Readiness
 from services.gates.vocabulary import read_vocabulary
 from services.identity import Actor, GroupMapping, Identity, Role, system_actor
@@ -343,7 +344,7 @@ class Gatehouse:
     @cached_property
     def readiness(self) -> Readiness:
         """What of the checklist evidence answers."""
-        return Readiness(self.stories, self.audit)
+        return Readiness(self.stories, self.audit, GateHistory(self.store), clock=self.clock)
 
     @cached_property
     def gates(self) -> Gates:

@@ -7,6 +7,7 @@ import streamlit as st
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
 from pages.parts import (
+    model_deprecation,
     model_endings,
     model_lineage,
     model_metrics,
@@ -96,6 +97,7 @@ def show_tabs(model: ModelEntry) -> None:
         if versions.open:
             model_versions.show(gatehouse, model)
             model_endings.show(gatehouse, model)
+            model_deprecation.offer(gatehouse, actor, model)
     with metrics:
         if metrics.open:
             model_metrics.show(gatehouse, model)

@@ -41,7 +41,7 @@ def _evidence(name: str, version: int, _updated: str) -> dict[str, str]:
 
 
 def _cards(states: Sequence[ItemState]) -> None:
-    held = [state for state in states if state.answer in (Answer.YES, Answer.NOT_APPLICABLE)]
+    held = [state for state in states if state.is_held]
     by_evidence = [state for state in held if state.by == EVIDENCE]
     refused = [state for state in states if state.answer is Answer.NO]
     still_open = [state for state in states if state.answer is None]
@@ -114,5 +114,5 @@ def _offer_answer(gatehouse: Gatehouse, actor: Actor, name: str, version: int, s
     except GatehouseError as error:
         ui.show_error(error)
         return
-    ui.flash(f"Answered for {name}/{version}.")
+    ui.flash(f"Answered for {ui.md(f'{name}/{version}')}.")
     st.rerun()

@@ -15,7 +15,7 @@ from services.documents.checklist import CHECKLIST_KIND, CategoryText, Checklist
 from services.documents.library import DEFAULT_NAME
 from services.documents.reading import DocumentReader
 from services.errors import InvalidInput, NotFound
-from services.gates.evidence import TIER_TAG, ChecklistAnswers, Subject
+from services.gates.evidence import ChecklistAnswers, Subject, tier_of
 from services.gates.readiness import Readiness
 from services.identity import Identity
 from services.identity.actors import Actor, Permission
@@ -57,6 +57,11 @@ class ItemState:
     answer: Answer | None = None
     by: str = ""
     note: str = ""
+
+    @property
+    def is_held(self) -> bool:
+        """Whether nothing is left to be done for it."""
+        return self.answer in {Answer.YES, Answer.NOT_APPLICABLE}
 
 
 class Checklists:
@@ -184,7 +189,7 @@ class ChecklistCollector:
         self._readiness = readiness
 
     def collect(self, subject: Subject) -> ChecklistAnswers:
-        tier = subject.model.tags.get(TIER_TAG) or subject.candidate.tags.get(TIER_TAG, "")
+        tier = tier_of(subject.model, subject.candidate)
         evidence = self._readiness.list_evidence(subject.candidate)
         states = self._checklists.list_states(subject.candidate.name, subject.candidate.version, evidence, tier=tier)
         items: dict[str, list[str]] = defaultdict(list)

@@ -20,7 +20,7 @@ from services.documents.validation import parse
 from services.errors import NotFound
 from services.gates.checks import applicable_gates, judge_gates
 from services.gates.collectors.records import read_version_signature
-from services.gates.evidence import TIER_TAG, Collector, Subject
+from services.gates.evidence import Collector, Subject, tier_of
 from services.gates.gathering import gather
 from services.gates.history import GateHistory
 from services.gates.outcomes import GateResult, Outcome, judge
@@ -273,11 +273,6 @@ class Gates(GateHistory):
             )
             unit.commit()
         return replace(report, id=report_id)
-
-
-def tier_of(model: RegisteredModel, version: ModelVersion) -> str:
-    """Return the risk tier of a model, or else of its version; the model's is what its owners agreed on."""
-    return (model.tags.get(TIER_TAG) or version.tags.get(TIER_TAG, "")).strip()
 
 
 def _policy_of_file(text: str) -> GatePolicy:

@@ -23,6 +23,11 @@ TASK_TAG = "task"
 TIER_TAG = "risk"
 
 
+def tier_of(model: RegisteredModel, version: ModelVersion) -> str:
+    """Return the risk tier of a model, or else of its version; the model's is what its owners agreed on."""
+    return (model.tags.get(TIER_TAG) or version.tags.get(TIER_TAG, "")).strip()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Absent:
     """Nothing is known, and why."""

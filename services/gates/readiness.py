@@ -1,14 +1,17 @@
-"""What of the readiness checklist the system can answer itself, from the registry and from the audit log.
+"""What of the readiness checklist the system can answer itself, from the registry, gate reports and the audit log.
 
 Evidence answers yes or nothing: what is not seen here may still be so elsewhere, and then a person says where.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
 
-from services.audit import AuditLog, EventQuery
-from services.clock import to_text
+from services.audit import AuditLog, Event, EventQuery
+from services.clock import Clock, to_text
+from services.gates.history import GateHistory
+from services.gates.outcomes import Outcome
 from services.lineage import artifacts
 from services.lineage.completeness import StoryRecords
 from services.lineage.telling import Stories
@@ -18,15 +21,27 @@ _EVENTS: Mapping[str, str] = {
     "rollback_tested": "rollback:execution:completed",
     "release_strategy": "ramp:run:completed",
 }
+_GATES: Mapping[str, frozenset[str]] = {
+    "release_strategy": frozenset({"shadow"}),
+    "quality_tests": frozenset({"column_order", "direction"}),
+    "regression_tests": frozenset({"champion"}),
+}
+"""The kinds of gates that a version has to have passed, every one, for an item; a champion only where there was one."""
+
+BACKUP_DAYS = 30
+"""How long a backup of the store speaks for there being backups."""
+_REPORTS_READ = 20
 _FIRST_SPLIT, _SECOND_SPLIT = "training", frozenset({"testing", "test", "validation", "evaluation"})
 
 
 class Readiness:
     """Answers items by what is there."""
 
-    def __init__(self, stories: Stories, audit: AuditLog) -> None:
+    def __init__(self, stories: Stories, audit: AuditLog, history: GateHistory, *, clock: Clock) -> None:
         self._stories = stories
         self._audit = audit
+        self._history = history
+        self._clock = clock
 
     def list_evidence(self, version: ModelVersion) -> Mapping[str, str]:
         """Return what was seen, in a sentence, by each item that it answers with yes.
@@ -35,15 +50,37 @@ class Readiness:
             NotFound: the model is gone.
             Unreachable: the registry does not answer.
         """
-        return {**_from_story(self._stories.read_records(version)), **self._from_log(version.name)}
+        story = _from_story(self._stories.read_records(version))
+        return {**story, **dict(self._from_gates(version)), **dict(self._from_log(version.name))}
 
-    def _from_log(self, model: str) -> Mapping[str, str]:
-        found = {}
+    def _from_gates(self, version: ModelVersion) -> Iterator[tuple[str, str]]:
+        found = self._history.list_reports(model=version.name, version=version.version, limit=_REPORTS_READ)
+        # A name that was made again begins at version 1 again: what was found of the other one says nothing of this.
+        reports = [report for report in found if report.version_created_at == version.created_at]
+        newest = {
+            result.kind: report
+            for report in reversed(reports)
+            for result in report.results
+            if result.kind != "champion" or report.champion is not None
+        }
+        for item, kinds in _GATES.items():
+            results = [each for kind in kinds & newest.keys() for each in newest[kind].results if each.kind == kind]
+            if kinds <= newest.keys() and all(each.outcome is Outcome.PASSED for each in results):
+                gates = ", ".join(sorted(each.gate for each in results))
+                at = max(newest[kind].at for kind in kinds)
+                yield item, f"Gates that passed for {version.reference} until {to_text(at)}: {gates}."
+
+    def _from_log(self, model: str) -> Iterator[tuple[str, str]]:
         for item, action in _EVENTS.items():
-            events = self._audit.list_events(EventQuery(model=model, action=action), newest_first=True, limit=1).events
-            for event in events:
-                found[item] = f"Done for {event.subject} at {to_text(event.at)} by {event.actor}."
-        return found
+            event = self._find_event(EventQuery(model=model, action=action))
+            if event is not None:
+                yield item, f"Done for {event.subject} at {to_text(event.at)} by {event.actor}."
+        backup = self._find_event(EventQuery(action="store:backup:created"))
+        if backup is not None and self._clock() - backup.at <= timedelta(days=BACKUP_DAYS):
+            yield "data_backup", f"The record was backed up at {to_text(backup.at)} by {backup.actor}."
+
+    def _find_event(self, query: EventQuery) -> Event | None:
+        return next(iter(self._audit.list_events(query, newest_first=True, limit=1).events), None)
 
 
 def _from_story(records: StoryRecords) -> Mapping[str, str]:

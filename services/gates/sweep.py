@@ -8,7 +8,7 @@ from datetime import datetime
 
 from services.clock import to_text
 from services.gates.checks import applicable_gates, judge_gates, needed_evidence
-from services.gates.evidence import TIER_TAG, Evidence, Metrics, Subject
+from services.gates.evidence import Evidence, Metrics, Subject, tier_of
 from services.gates.outcomes import judge
 from services.gates.policy import GatePolicy
 from services.gates.reports import GateReport, digest_report
@@ -73,7 +73,7 @@ def _read_metrics(registry: RecordReader, versions: Iterable[ModelVersion]) -> d
 def _subject(
     policy: GatePolicy, model: RegisteredModel, version: ModelVersion, champion: ModelVersion | None, stage: Stage
 ) -> Subject:
-    tier = model.tags.get(TIER_TAG) or version.tags.get(TIER_TAG, "")
+    tier = tier_of(model, version)
     gates = policy.list_gates(stage, model=model.name, tier=tier)
     subject = Subject(candidate=version, model=model, champion=champion, stage=stage, gates=gates)
     on_records = [gate for gate in applicable_gates(subject) if set(needed_evidence([gate])) <= {Metrics}]
@@ -90,7 +90,7 @@ def _report(policy: GatePolicy, subject: Subject, evidence: Evidence, actor: str
         version=version.version,
         version_created_at=version.created_at,
         stage=subject.stage,
-        tier=subject.model.tags.get(TIER_TAG) or version.tags.get(TIER_TAG, ""),
+        tier=tier_of(subject.model, version),
         champion=None if champion is None else champion.version,
         outcome=judge(results),
         results=results,

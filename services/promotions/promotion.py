@@ -16,7 +16,7 @@ from services.changes import Change, Execution, Proof
 from services.clock import Clock, to_text, utc_now
 from services.errors import Blocked
 from services.gates import GateReport, Gates
-from services.gates.evaluate import tier_of
+from services.gates.evidence import tier_of
 from services.identity.actors import Actor, Permission
 from services.promotions.breaking import PLAN, Migration, judge_migration
 from services.promotions.moves import StageMover

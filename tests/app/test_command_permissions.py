@@ -41,6 +41,7 @@ REFUSED = (
     "ramp pause fraud --reason x",
     "ramp resume fraud --reason x",
     "ramp start fraud --reason x",
+    "readiness show fraud/1",
     "register fraud --source s --description d",
     "shadow replay fraud --champion 1 --candidate 2 --data FILE --out FILE",
     "signature show fraud/1",
@@ -80,6 +81,7 @@ BY_SERVICE = {
     *("audit evidence", "deprecate", "drift adopt", "drift revert", "gates run", "gates waive", "migrate apply"),
     "names apply",
     *("policy approve", "policy propose", "policy simulate", "promotions request", "rollback", "tokens revoke"),
+    "readiness answer",
     *("signature test", "signature predict", "gates revoke", "policy import", "policy revert"),
     *(
         f"{kind} {what}"

@@ -25,6 +25,7 @@ from services.gates.collectors.records import FilesCollector, MetricsCollector, 
 from services.gates.collectors.sources import RunFiles
 from services.gates.collectors.story import StoryCollector
 from services.gates.evidence import Collector, Evidence, Subject
+from services.gates.history import GateHistory
 from services.gates.kinds import BaseGate, Gate
 from services.gates.outcomes import GateResult
 from services.gates.readiness import Readiness
@@ -153,6 +154,7 @@ class World:
     gates: Gates
     checklists: Checklists
     audit: AuditLog
+    readiness: Readiness
 
     def list_actions(self) -> list[str]:
         return [event.action for event in self.audit.list_events(limit=100).events]
@@ -168,6 +170,7 @@ def build_world(
     documents = Documents(store, audit, identity, [GATE_POLICY, VOCABULARY_KIND, CHECKLIST_KIND], clock=clock)
     documents.install_defaults(SYSTEM)
     checklists = Checklists(store, audit, identity, documents, clock=clock)
+    readiness = Readiness(Stories(registry), audit, GateHistory(store), clock=clock)
     files = RunFiles(registry)
     standard: list[Collector] = [
         MetricsCollector(registry),
@@ -177,9 +180,11 @@ def build_world(
         SlicesCollector(files),
         PredictionsCollector(files),
         *result_file_collectors(files),
-        ChecklistCollector(checklists, Readiness(Stories(registry), audit)),
+        ChecklistCollector(checklists, readiness),
     ]
     gates = Gates(
         store, registry, audit, identity, documents, standard if collectors is None else collectors, clock=clock
     )
-    return World(registry=registry, documents=documents, gates=gates, checklists=checklists, audit=audit)
+    return World(
+        registry=registry, documents=documents, gates=gates, checklists=checklists, audit=audit, readiness=readiness
+    )

@@ -4,9 +4,7 @@ import pytest
 
 from services.errors import Forbidden, GatehouseError, InvalidInput, NotFound
 from services.gates.checklists import Answer, ChecklistCollector
-from services.gates.readiness import Readiness
 from services.identity.actors import Actor
-from services.lineage.telling import Stories
 from services.store import Store
 from tests.conftest import FakeClock
 from tests.gates.builders import MAYA, MEERA, NOBODY, add_version, build_world, subject
@@ -61,8 +59,7 @@ def test_answers_of_people_and_of_evidence_are_gathered(store: Store, clock: Fak
     version = add_version(world.registry)
     world.checklists.answer(MAYA, version.name, version.version, "runbook", Answer.NOT_APPLICABLE, note="batch only")
     world.checklists.answer(MAYA, version.name, version.version, "input_validation", Answer.NO)
-    readiness = Readiness(Stories(world.registry), world.audit)
-    found = ChecklistCollector(world.checklists, readiness).collect(subject(world.registry, version))
+    found = ChecklistCollector(world.checklists, world.readiness).collect(subject(world.registry, version))
     assert len(found.items) == 7
     assert found.answers["runbook"] == "not_applicable"
     assert found.answers["model_versioning"] == "yes"
@@ -78,7 +75,7 @@ def test_a_rollback_that_was_done_answers_that_it_was_tested(store: Store, clock
             unit, actor=MEERA, action="rollback:execution:completed", subject="fraud_detector/1", model=version.name
         )
         unit.commit()
-    evidence = Readiness(Stories(world.registry), world.audit).list_evidence(version)
+    evidence = world.readiness.list_evidence(version)
     assert evidence["rollback_tested"].startswith("Done for fraud_detector/1 at ")
     states = {state.item: state for state in world.checklists.list_states(version.name, version.version, evidence)}
     assert (states["rollback_tested"].answer, states["rollback_tested"].by) == (Answer.YES, "evidence")
