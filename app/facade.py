@@ -279,6 +279,7 @@ class Gatehouse:
             self.store,
             signature_state=_signature_state,
             announce=Announcements(self.registry, self.outbox) if self.settings.webhook_url else None,
+            read_names=lambda: self.vocabulary.map_names,
             records=open_direct_registry(database) if database else None,
             clock=self.clock,
         )

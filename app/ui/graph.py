@@ -1,12 +1,13 @@
 """The lineage graph: drawn in layers from data to deployment, clickable, and beside it the same as a table.
 
-Layers are longest paths from the sources; inside a layer nodes stand near those they come from (the barycentre rule of
-Sugiyama, Tagawa and Toda 1981), so that few edges cross. A cycle, which a registry should not hold but can, is cut at
-the edge that closes it.
+Layers are given, or longest paths from the sources; inside a layer nodes stand near those they come from (the
+barycentre rule of Sugiyama, Tagawa and Toda 1981), so that few edges cross. A cycle, which a registry should not hold
+but can, is cut at the edge that closes it.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,23 +20,37 @@ from app.ui.theme import Palette, palette
 from services.untrusted.escape import as_line
 
 _ROW_PX = 60
-_LAYER_PX = 150
-_MARGIN_PX = 76
+_LAYER_PX = 133
+_MARGIN_PX = 61
 _TALLEST_PX = 640
 # Its own size, so that corners and border are not stretched.
-_BOX = "path://M8 0h140a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-140a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"
+_BOX = "path://M8 0h104a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-104a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"
 _BORDER_PX = 36  # of the container, with its padding
+_JS = """
+export default function ({ parentElement, data }) {
+  const region = parentElement.closest(`.${data.region}`)
+  region?.setAttribute("tabindex", "0")
+  region?.setAttribute("role", "region")
+  region?.setAttribute("aria-label", data.label)
+}
+"""
 _PLAIN = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")", "|": "¦", "&": "\uff06"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A thing in the graph; `tone` marks those in a state worth seeing, such as in production."""
+    """A thing in the graph.
+
+    Args:
+        tone: marks those in a state worth seeing, such as in production.
+        layer: where it stands between data and deployment; the layers of all nodes are found where one has none.
+    """
 
     id: str
     kind: str
     label: str
     tone: Tone | None = None
+    layer: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +66,22 @@ def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt
     """Draw the graph and its table; returns the id of the node that was picked in either."""
     known = {node.id for node in nodes}
     drawn = [edge for edge in edges if edge.source in known and edge.target in known]
-    places = place([node.id for node in nodes], [(edge.source, edge.target) for edge in drawn])
+    layers = {node.id: node.layer for node in nodes if node.layer is not None}
+    places = place(
+        [node.id for node in nodes],
+        [(edge.source, edge.target) for edge in drawn],
+        layers=layers if len(layers) == len(nodes) else None,
+    )
     last_layer = max((layer for layer, _ in places.values()), default=0)
     last_row = max((row for _, row in places.values()), default=0)
     height, width = _ROW_PX * (round(last_row) + 1) + 24, _LAYER_PX * last_layer + 2 * _MARGIN_PX
     # As wide as it has to be for nothing to overlap; what is wider than the page scrolls.
-    with st.container(height=min(height + _BORDER_PX, _TALLEST_PX), border=True, key=f"{key}_wide_graph"):
+    region = f"{key}_wide_graph"
+    with st.container(height=min(height + _BORDER_PX, _TALLEST_PX), border=True, gap=None, key=region):
         state = st.echarts_chart(
             _option(nodes, drawn, places, palette()), key=key, height=height, width=width, on_select="rerun", alt=alt
         )
+        _focusable()(key=f"{key}_focusable", data={"region": f"st-key-{region}", "label": alt}, height="content")
     picked = _picked(state, [node.id for node in nodes])
     with st.expander("The same as a table", icon=":material/table_rows:"):
         chosen = data_table(
@@ -78,8 +100,19 @@ def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt
     return nodes[chosen.selected[0]].id if chosen.selected else picked
 
 
-def place(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, tuple[int, float]]:
-    """Return the layer of every node and where it stands in it, centred.
+@st.cache_resource(show_spinner=False)
+def _focusable() -> Any:
+    """Return the part that lets the keyboard reach what scrolls, in every browser, and names it."""
+    return st.components.v2.component("gatehouse_focusable", js=_JS, isolate_styles=False)
+
+
+def place(
+    ids: Sequence[str], edges: Sequence[tuple[str, str]], *, layers: Mapping[str, int] | None = None
+) -> dict[str, tuple[int, float]]:
+    """Return the layer of every node and where it stands in it.
+
+    Layers that were found are centred. Given ones begin at the top, so that a node stands beside what it came from;
+    empty ones are left out, and what came from its own layer alone stands below the others.
 
     >>> place(["data", "run", "model"], [("data", "run"), ("run", "model")])
     {'data': (0, 0.0), 'run': (1, 0.0), 'model': (2, 0.0)}
@@ -87,7 +120,8 @@ def place(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, tup
     sources: dict[str, list[str]] = {node: [] for node in ids}
     for source, target in edges:
         sources[target].append(source)
-    layers = _layers(ids, sources)
+    is_given = layers is not None
+    layers = _layers(ids, sources) if layers is None else _without_gaps(layers)
     by_layer: dict[int, list[str]] = {}
     for node in ids:
         by_layer.setdefault(layers[node], []).append(node)
@@ -95,9 +129,14 @@ def place(ids: Sequence[str], edges: Sequence[tuple[str, str]]) -> dict[str, tup
     places: dict[str, tuple[int, float]] = {}
     for layer in sorted(by_layer):
         members = sorted(by_layer[layer], key=lambda node: _pull(sources[node], places))
-        top = (height - len(members)) / 2
+        top = 0.0 if is_given else (height - len(members)) / 2
         places.update({node: (layer, top + row) for row, node in enumerate(members)})
     return places
+
+
+def _without_gaps(layers: Mapping[str, int]) -> dict[str, int]:
+    ranks = {layer: rank for rank, layer in enumerate(sorted(set(layers.values())))}
+    return {node: ranks[layer] for node, layer in layers.items()}
 
 
 def _layers(ids: Sequence[str], sources: Mapping[str, Sequence[str]]) -> dict[str, int]:
@@ -120,7 +159,7 @@ def _layers(ids: Sequence[str], sources: Mapping[str, Sequence[str]]) -> dict[st
 
 def _pull(sources: Sequence[str], places: Mapping[str, tuple[int, float]]) -> float:
     rows = [places[source][1] for source in sources if source in places]
-    return sum(rows) / len(rows) if rows else 0.0
+    return sum(rows) / len(rows) if rows else math.inf
 
 
 def _option(
@@ -141,15 +180,24 @@ def _option(
                 "coordinateSystem": "cartesian2d",
                 "selectedMode": "single",
                 "symbol": _BOX,
-                "symbolSize": [134, 42],
+                "symbolSize": [112, 42],
+                "edgeSymbol": ["none", "arrow"],
+                "edgeSymbolSize": 6,
                 "lineStyle": {"color": colors.muted, "width": 1.2, "opacity": 0.6},
                 "select": {"itemStyle": {"borderColor": colors.accent, "borderWidth": 2}},
                 "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2}},
                 "data": [_drawn(node, places[node.id], colors) for node in nodes],
-                "links": [{"source": edge.source, "target": edge.target} for edge in edges],
+                "links": [_link(edge, places) for edge in edges],
             }
         ],
     }
+
+
+def _link(edge: Edge, places: Mapping[str, tuple[int, float]]) -> dict[str, Any]:
+    # Inside a layer an edge goes around what stands between; one that leads back keeps clear of those that lead on.
+    forward = places[edge.target][0] - places[edge.source][0]
+    bend = 0.0 if forward > 0 else 0.25 if forward < 0 else 0.5
+    return {"source": edge.source, "target": edge.target, "lineStyle": {"curveness": bend}}
 
 
 def _axis(last: float) -> dict[str, Any]:
@@ -172,7 +220,7 @@ def _drawn(node: Node, at: tuple[float, float], colors: Palette) -> dict[str, An
         "label": {
             "show": True,
             "formatter": f"{{kind|{node.kind}}}\n{{what|{label}}}",
-            "width": 122,
+            "width": 102,
             "overflow": "truncate",
             "rich": {
                 "kind": {"color": colors.muted, "fontSize": 10, "lineHeight": 14},

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
-
 from app import ui
 from app.facade import Gatehouse
 from app.stories import list_marks
@@ -24,7 +22,7 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
             {
                 "version": each.version.version,
                 "state": "sunset_over" if each.sunset.is_over(gatehouse.clock().date()) else "sunset_near",
-                "on": None if each.sunset.on is None else datetime.combine(each.sunset.on, time(), UTC),
+                "on": None if each.sunset.on is None else each.sunset.on.isoformat(),
                 "left": each.countdown,
                 "instead": each.sunset.replacement,
                 "consumers": ", ".join(each.consumers) or "nobody",
@@ -34,8 +32,8 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
         [
             ui.Column(name="version", label="Version", kind=ui.Kind.VERSION, width=76),
             ui.Column(name="state", label="State", kind=ui.Kind.STATE, width=128),
-            ui.Column(name="left", label="Sunset", width=130),
-            ui.Column(name="on", label="On", kind=ui.Kind.WHEN, width=116),
+            ui.Column(name="on", label="Sunset", width=116),
+            ui.Column(name="left", label="When", width=130),
             ui.Column(name="instead", label="Use instead", width=180),
             ui.Column(name="consumers", label="Still used by", width=320),
         ],

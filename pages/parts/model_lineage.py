@@ -36,6 +36,12 @@ _KINDS = MappingProxyType(
     }
 )
 
+_LAYERS = MappingProxyType(
+    {kind: layer for layer, kind in enumerate(list(_KINDS)[:4])}
+    | dict.fromkeys((NodeKind.ALIAS, NodeKind.PIN, NodeKind.PROMOTION), 4)
+)
+"""What stands on a version stands in one layer; a version that came from another stands beside it."""
+
 
 def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
     """Draw the lineage of one version, chosen above the graph."""
@@ -94,7 +100,13 @@ def _offer_files(graph: Graph, records: LineageRecords, name: str) -> None:
 def _draw(graph: Graph, model: ModelEntry, asked: str) -> str | None:
     return ui.lineage_graph(
         [
-            ui.Node(id=node.id, kind=_KINDS[node.kind], label=node.label, tone=_tone(node, asked))
+            ui.Node(
+                id=node.id,
+                kind=_KINDS[node.kind],
+                label=node.label,
+                tone=_tone(node, asked),
+                layer=_LAYERS[node.kind],
+            )
             for node in graph.nodes
         ],
         [ui.Edge(source=edge.source, target=edge.target, kind=edge.kind.replace("_", " ")) for edge in graph.edges],

@@ -11,6 +11,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from services.lineage.artifacts import PART_METRIC_PREFIXES
 from services.lineage.vocabulary import Vocabulary
 from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.values import Stage
@@ -26,7 +27,7 @@ def main_card(gatehouse: Gatehouse, model: ModelEntry) -> ui.Card:
     if metric is None or model.metric_value is None:
         return ui.Card(label="Main metric", value=ui.NOTHING, delta="none logged")
     champion = gatehouse.index.find_version(model.name, serving) if serving else None
-    before = _by_shown_name(gatehouse.vocabulary, champion).get(metric) if champion else None
+    before = gatehouse.vocabulary.show_metrics(champion.metrics).get(metric) if champion else None
     if before is None or serving == model.latest_version:
         return ui.Card(label=metric, value=ui.figure(model.metric_value), delta=ui.version_label(model.latest_version))
     change = model.metric_value - before
@@ -44,7 +45,9 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
     versions = gatehouse.index.list_versions(model.name, limit=_VERSIONS_DRAWN).versions[::-1]
     vocabulary = gatehouse.vocabulary
     names = sorted({name for version in versions for name in vocabulary.map_names(version.metrics)})
-    if not names:
+    parts = [name for name in names if name.startswith(PART_METRIC_PREFIXES)]
+    names = [name for name in names if name not in parts]
+    if not names and not parts:
         ui.empty_state("No metrics yet", "None was logged with a version, or none was read yet.", icon="monitoring")
         return
     chosen = st.pills(
@@ -55,7 +58,8 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
         key="metrics",
         label_visibility="collapsed",
     )
-    for metric in chosen or ():
+    also = st.multiselect("Slices and differences", parts, key="metric_parts") if parts else []
+    for metric in [*(chosen or ()), *also]:
         _chart(model, versions, str(metric), vocabulary)
     if model.version_count > len(versions):
         st.markdown(f":gray[:small[The newest {len(versions):,} of {model.version_count:,} versions are drawn.]]")
@@ -66,12 +70,8 @@ def _chosen_at_first(model: ModelEntry, names: Sequence[str]) -> list[str]:
     return ordered[:_CHOSEN_AT_FIRST]
 
 
-def _by_shown_name(vocabulary: Vocabulary, version: VersionEntry) -> dict[str, float]:
-    return {shown: version.metrics[logged] for shown, logged in vocabulary.map_names(version.metrics).items()}
-
-
 def _chart(model: ModelEntry, versions: Sequence[VersionEntry], metric: str, vocabulary: Vocabulary) -> None:
-    values = {version.version: _by_shown_name(vocabulary, version).get(metric) for version in versions}
+    values = {version.version: vocabulary.show_metrics(version.metrics).get(metric) for version in versions}
     measured = {number: value for number, value in values.items() if value is not None}
     serving = model.stage_versions.get(Stage.PRODUCTION)
     markers = [

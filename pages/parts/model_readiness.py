@@ -84,10 +84,10 @@ def _table(gatehouse: Gatehouse, states: Sequence[ItemState]) -> None:
             for state in states
         ],
         [
-            ui.Column(name="category", label="Category", width=150),
-            ui.Column(name="asks", label="Item", width=340),
-            ui.Column(name="answer", label="Answer", kind=ui.Kind.STATE, width=130),
-            ui.Column(name="by", label="By", width=90),
+            ui.Column(name="category", label="Category", width=140),
+            ui.Column(name="asks", label="Item", width=410),
+            ui.Column(name="answer", label="Answer", kind=ui.Kind.STATE, width=116),
+            ui.Column(name="by", label="By", width=84),
             ui.Column(name="note", label="Where it can be seen", width=320),
         ],
         key="readiness_table",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
 from pages.parts.shadow_link import offer_shadow
+from services.lineage.artifacts import PART_METRIC_PREFIXES
 from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.values import Stage
 
@@ -23,9 +24,10 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
     if not page.versions:
         ui.empty_state("No version yet", "Register one: it appears after the next sync.")
         return
-    metrics = _metrics_shown(model, page.versions)
+    measured = [gatehouse.vocabulary.show_metrics(version.metrics) for version in page.versions]
+    metrics = _metrics_shown(model, measured)
     picked = ui.data_table(
-        [_row(version, metrics) for version in page.versions],
+        [_row(version, values, metrics) for version, values in zip(page.versions, measured, strict=True)],
         [
             ui.Column(name="version", label="Version", kind=ui.Kind.VERSION, width=76, pinned=True),
             ui.Column(name="stage", label="Stage", kind=ui.Kind.STATE, width=104),
@@ -65,18 +67,18 @@ def choose(gatehouse: Gatehouse, model: ModelEntry) -> int | None:
     return versions[labels.index(str(chosen))]
 
 
-def _metrics_shown(model: ModelEntry, versions: Sequence[VersionEntry]) -> Sequence[str]:
+def _metrics_shown(model: ModelEntry, measured: Sequence[Mapping[str, float]]) -> Sequence[str]:
     names = dict.fromkeys([model.metric_name] if model.metric_name else [])
-    names.update(dict.fromkeys(name for version in versions for name in version.metrics))
-    return list(names)[:_METRICS_SHOWN]
+    names.update(dict.fromkeys(name for values in measured for name in values))
+    return [name for name in names if not name.startswith(PART_METRIC_PREFIXES)][:_METRICS_SHOWN]
 
 
-def _row(version: VersionEntry, metrics: Sequence[str]) -> dict[str, object]:
+def _row(version: VersionEntry, values: Mapping[str, float], metrics: Sequence[str]) -> dict[str, object]:
     return {
         "version": version.version,
         "stage": None if version.stage is Stage.NONE else version.stage,
         "signature": f"signature_{version.signature_state}",
-        **{f"metric_{name}": version.metrics.get(name) for name in metrics},
+        **{f"metric_{name}": values.get(name) for name in metrics},
         "author": version.author,
         "created": version.created_at,
         "aliases": ", ".join(f"@{alias}" for alias in version.aliases),

@@ -46,6 +46,9 @@ CODE_PATHS: Final = "code_paths"
 DELTA_METRIC_PREFIX: Final = "delta/"
 """A metric that says how much another differs from the baseline's."""
 
+PART_METRIC_PREFIXES: Final = (f"{SLICE_METRIC_PREFIX}/", DELTA_METRIC_PREFIX)
+"""What the names of metrics begin with that speak of a part of the rows, or of another version."""
+
 MODEL_TYPE: Final = "model_type"
 IS_BASELINE: Final = "is_baseline"
 APPROVER: Final = "approver"

@@ -50,11 +50,14 @@ class Vocabulary:
         >>> VOCABULARY.canonical_name("roc_auc"), VOCABULARY.canonical_name("AUC"), VOCABULARY.canonical_name("x")
         ('auc', 'auc', None)
         """
-        if logged in self.canonical:
+        return self._canonical_name(logged, self.canonical)
+
+    def _canonical_name(self, logged: str, canonical: frozenset[str]) -> str | None:
+        if logged in canonical:
             return logged
         folded = logged.strip().lower().replace("-", "_").replace(" ", "_")
         folded = self.synonyms.get(folded, folded)
-        return folded if folded in self.canonical else None
+        return folded if folded in canonical else None
 
     def map_names(self, logged: Iterable[str]) -> dict[str, str]:
         """Return which logged metric is shown under each name; what was logged by the canonical name goes before.
@@ -63,11 +66,20 @@ class Vocabulary:
         {'auc': 'auc', 'accuracy': 'acc', 'trees': 'trees'}
         """
         shown: dict[str, str] = {}
+        known = self.canonical
         for name in logged:
-            canonical = self.canonical_name(name) or name
+            canonical = self._canonical_name(name, known) or name
             if canonical not in shown or name == canonical:
                 shown[canonical] = name
         return shown
+
+    def show_metrics(self, metrics: Mapping[str, float]) -> dict[str, float]:
+        """Return metrics by the names that they are shown under.
+
+        >>> VOCABULARY.show_metrics({"roc_auc": 0.9})
+        {'auc': 0.9}
+        """
+        return {shown: metrics[logged] for shown, logged in self.map_names(metrics).items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

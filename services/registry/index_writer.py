@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from services.clock import Clock, to_micros
 from services.registry.index_rows import model_row, new_model_row, priority_of, undetailed, version_record
-from services.registry.summary import TREND_LENGTH, ChooseMetric, summarise
+from services.registry.summary import TREND_LENGTH, NameMetrics, as_logged, summarise
 from services.registry.values import ModelVersion, RegisteredModel
 from services.store import Store, UnitOfWork
 from services.store import registry_index as rows
@@ -74,16 +74,17 @@ class Announce(Protocol):
 
 
 class IndexWriter:
-    """Writes to one index. `look_alikes` names for each model one that it is easily taken for."""
+    """Writes to one index.
 
-    def __init__(
-        self, store: Store, *, clock: Clock, choose_metric: ChooseMetric, announce: Announce | None = None
-    ) -> None:
+    `look_alikes` names for each model one that it is easily taken for, `name_metrics` the name of each metric.
+    """
+
+    def __init__(self, store: Store, *, clock: Clock, announce: Announce | None = None) -> None:
         self._announce = announce
         self.look_alikes: Mapping[str, str] = {}
         self._store = store
         self._clock = clock
-        self._choose_metric = choose_metric
+        self.name_metrics: NameMetrics = as_logged
 
     def replace(
         self, models: Mapping[str, RegisteredModel], versions: Mapping[str, Sequence[ModelVersion]], tally: Tally
@@ -207,7 +208,7 @@ class IndexWriter:
             for model in rows.list_model_rows(unit, some):
                 name = model["name"]
                 look_alike = self.look_alikes.get(name)
-                derived = summarise(model, by_model[name], look_alike=look_alike, choose_metric=self._choose_metric)
+                derived = summarise(model, by_model[name], look_alike=look_alike, name_metrics=self.name_metrics)
                 summaries.append({**derived, "b_name": name})
             rows.update_models(unit, summaries)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,8 @@ _SERVING = (Stage.PRODUCTION, Stage.STAGING)
 MAIN_METRICS = ("auc", "accuracy", "f1", "rmse", "mae", "r2", "ndcg", "map", "mrr")
 MAIN_METRIC_TAG = "main_metric"
 
-ChooseMetric = Callable[[Mapping[str, float], Mapping[str, str]], str | None]
+NameMetrics = Callable[[tuple[str, ...]], Mapping[str, str]]
+"""Says under which name a metric is shown, and as what it was logged: logged names by shown ones."""
 
 _SIGNATURES = {
     "absent": ("signature_absent", "has no signature"),
@@ -38,14 +39,27 @@ class Problem:
     message: str
 
 
-def choose_main_metric(metrics: Mapping[str, float], tags: Mapping[str, str]) -> str | None:
-    """Return the metric that a model is first judged by: the one its tag names, else the first canonical one logged."""
+def as_logged(names: Iterable[str]) -> dict[str, str]:
+    """Show every metric as it was logged, where nobody says otherwise."""
+    return {name: name for name in names}
+
+
+def choose_main_metric(logged: Mapping[str, str], tags: Mapping[str, str]) -> str | None:
+    """Return the metric that a model is first judged by: the one its tag names, else the first canonical one logged.
+
+    Args:
+        logged: logged names by shown ones; the tag may use either.
+
+    >>> choose_main_metric({"auc": "roc_auc", "lift": "lift"}, {})
+    'auc'
+    """
     named = tags.get(MAIN_METRIC_TAG, "")
-    return named if named in metrics else next((name for name in MAIN_METRICS if name in metrics), None)
+    by_tag = (shown for shown, name in logged.items() if named in {shown, name})
+    return next(by_tag, next((name for name in MAIN_METRICS if name in logged), None))
 
 
 def summarise(
-    model: Mapping[str, Any], versions: Sequence[Any], *, look_alike: str | None, choose_metric: ChooseMetric
+    model: Mapping[str, Any], versions: Sequence[Any], *, look_alike: str | None, name_metrics: NameMetrics = as_logged
 ) -> dict[str, Any]:
     """Return the derived columns of a model.
 
@@ -54,11 +68,13 @@ def summarise(
         versions: rows of its newest versions and of those singled out, newest first, with `signature_state` and
             `version_count`.
         look_alike: a registered name that it is easily taken for.
+        name_metrics: brings metrics under one name; the versions themselves keep what was logged.
     """
     latest = versions[0] if versions else None
     tags = {**(latest.facts.get("tags", {}) if latest else {}), **(latest.tags if latest else {}), **model["tags"]}
     staged = _stage_versions(versions)
-    metric = choose_metric(latest.metrics, tags) if latest else None
+    shown = [_show(version.metrics, name_metrics) for version in versions[:TREND_LENGTH]]
+    metric = choose_main_metric(name_metrics(tuple(latest.metrics)), tags) if latest else None
     problems = find_problems(model, versions, staged, tags, look_alike)
     words = (
         model["name"],
@@ -78,8 +94,8 @@ def summarise(
         "staging_version": staged.get(Stage.STAGING),
         "stage_versions": {stage.value: version for stage, version in staged.items()},
         "metric_name": metric,
-        "metric_value": latest.metrics[metric] if latest and metric else None,
-        "trend": _trend(versions, metric),
+        "metric_value": shown[0][metric] if metric else None,
+        "trend": [metrics[metric] for metrics in shown if metric in metrics][::-1] if metric else [],
         "problems": [{"rule": problem.rule, "message": problem.message} for problem in problems],
         "problem_count": len(problems),
         "search_text": clean("\n".join(words)).casefold(),
@@ -150,6 +166,5 @@ def _stage_versions(versions: Sequence[Any]) -> dict[Stage, int]:
     return found
 
 
-def _trend(versions: Sequence[Any], metric: str | None) -> list[float]:
-    newest = [version.metrics[metric] for version in versions[:TREND_LENGTH] if metric in version.metrics]
-    return newest[::-1]
+def _show(metrics: Mapping[str, float], name_metrics: NameMetrics) -> dict[str, float]:
+    return {shown: metrics[logged] for shown, logged in name_metrics(tuple(metrics)).items()}

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
@@ -23,7 +24,7 @@ from services.registry.index_rows import model_row
 from services.registry.index_writer import Announce, IndexWriter, Tally
 from services.registry.look_alikes import group_look_alikes
 from services.registry.port import RecordReader, RegistryReader
-from services.registry.summary import ChooseMetric, choose_main_metric
+from services.registry.summary import NameMetrics, as_logged
 from services.registry.sync_details import GONE, UNKNOWN, DetailReader
 from services.registry.values import ModelVersion, RegisteredModel
 from services.store import Store
@@ -36,6 +37,7 @@ DETAILS_BUDGET_S = 2.0
 OVERLAP = timedelta(seconds=5)
 FULL_EVERY = timedelta(minutes=15)
 FULL_EVERY_DIRECT = timedelta(minutes=1)
+_METRIC_SETS_KEPT = 1024
 
 Models = Mapping[str, RegisteredModel]
 Versions = Mapping[str, Sequence[ModelVersion]]
@@ -63,7 +65,7 @@ class Sync:
         signature_state: what an MLmodel file says of its signature, in one word: `present`, `absent`, …
         announce: told of versions that were not there at the last sync.
         records: where records are listed from, such as MLflow's own database; by default the registry.
-        choose_metric: which of a version's metrics the catalog shows.
+        read_names: returns what names metrics in the catalog, such as the vocabulary in force; asked once a sync.
         full_every: how long tags of versions may be out of step.
     """
 
@@ -76,14 +78,15 @@ class Sync:
         clock: Clock = utc_now,
         announce: Announce | None = None,
         records: RecordReader | None = None,
-        choose_metric: ChooseMetric = choose_main_metric,
+        read_names: Callable[[], NameMetrics] = lambda: as_logged,
         full_every: timedelta | None = None,
     ) -> None:
         self._records: RecordReader = records or registry
         self._store = store
         self._clock = clock
         self._full_every = full_every or (FULL_EVERY_DIRECT if records else FULL_EVERY)
-        self._writer = IndexWriter(store, clock=clock, choose_metric=choose_metric, announce=announce)
+        self._writer = IndexWriter(store, clock=clock, announce=announce)
+        self._read_names = read_names
         self._details = DetailReader(registry, self._records, store, clock=clock, signature_state=signature_state)
         self._data_version: str | None = None
         self._names: frozenset[str] = frozenset()
@@ -102,6 +105,8 @@ class Sync:
             is_unchanged = not is_full and data_version is not None and data_version == self._data_version
             is_full = is_full or (not is_unchanged and self._is_full_due(at))
             tally = Tally()
+            # Versions of a model log the same metrics mostly, and models of a kind too.
+            self._writer.name_metrics = lru_cache(_METRIC_SETS_KEPT)(self._read_names())
             if not is_unchanged:
                 self._sync_records(tally, is_full=is_full)
                 self._data_version = data_version

@@ -199,6 +199,7 @@ def charts() -> None:
             ui.Node(id="v1", kind="Version", label="fraud_detector/17", tone=ui.Tone.SPECIAL),
             ui.Node(id="v2", kind="Version", label="fraud_detector/18"),
             ui.Node(id="a", kind="Alias", label="@production"),
+            *(ui.Node(id=f"c{number}", kind="Copy", label=f"copy {number}") for number in range(3)),
         ],
         [
             ui.Edge(source="d", target="r1", kind="input"),
@@ -206,6 +207,10 @@ def charts() -> None:
             ui.Edge(source="r1", target="v1", kind="logged"),
             ui.Edge(source="r2", target="v2", kind="logged"),
             ui.Edge(source="v1", target="a", kind="alias"),
+            *(
+                ui.Edge(source=f"c{number - 1}" if number else "a", target=f"c{number}", kind="copied")
+                for number in range(3)
+            ),
         ],
         key="graph",
         alt="Lineage of fraud_detector",

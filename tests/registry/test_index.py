@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.errors import InvalidInput, NotFound
+from services.lineage.vocabulary import VOCABULARY
 from services.registry.entries import Health, ModelEntry
 from services.registry.fake import FakeRegistry
 from services.registry.hygiene import Condition, Question, judge_hygiene, question_of
@@ -329,3 +330,19 @@ def test_every_rule_of_the_catalog_answers_a_question(store: Store, clock: FakeC
         Question.STORY,
         Question.SIGNATURE,
     ]
+
+
+def test_the_main_metric_stands_under_the_name_that_the_vocabulary_gives_it(store: Store, clock: FakeClock) -> None:
+    registry = FakeRegistry(clock=clock)
+    for metrics in ({"roc_auc": 0.7}, {"AUC": 0.8, "auc": 0.9}, {}, {"auroc": 0.95, "accuracy": 0.6}):
+        registry.add_version("a", metrics=metrics)
+    registry.add_model("b", tags={"main_metric": "acc"})
+    registry.add_version("b", metrics={"roc_auc": 0.7, "acc": 0.6})
+    Sync(
+        registry, store, clock=clock, signature_state=lambda _: "present", read_names=lambda: VOCABULARY.map_names
+    ).run()
+    index = Index(store, clock=clock)
+    entry = index.get_model("a")
+    assert (entry.metric_name, entry.metric_value, entry.trend) == ("auc", 0.95, (0.7, 0.9, 0.95))
+    assert index.get_model("b").metric_name == "accuracy"
+    assert index.get_version("a", 1).metrics == {"roc_auc": 0.7}, "what was logged is never rewritten"

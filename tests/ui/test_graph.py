@@ -26,6 +26,12 @@ def test_a_cycle_is_cut_and_drawn() -> None:
     assert {layer for layer, _ in place(["a", "b"], [("a", "b"), ("b", "a")]).values()} == {0, 1}
 
 
+def test_given_layers_are_kept_without_the_empty_ones() -> None:
+    places = place(["data", "v1", "v2", "pin"], [("v1", "v2")], layers={"data": 0, "v1": 3, "v2": 3, "pin": 4})
+    assert [places[node][0] for node in ("data", "v1", "v2", "pin")] == [0, 1, 1, 2]
+    assert len(set(places.values())) == len(places)
+
+
 def test_nothing_is_placed_where_nothing_is() -> None:
     assert place([], []) == {}
 
