@@ -99,12 +99,21 @@ class Settings(BaseModel):
     @property
     def is_unity_catalog(self) -> bool:
         """Whether the registry has names of three levels alone, and no stages."""
-        return self.unity_catalog or self.registry_uri.partition("://")[0] in _UNITY_CATALOGS
+        return self.unity_catalog or is_catalog_uri(self.registry_uri)
 
     @property
     def has_legacy_stages(self) -> bool:
         """Whether MLflow's legacy stage is moved as well as the alias; a Unity Catalog has none."""
         return self.legacy_stages and not self.is_unity_catalog
+
+
+def is_catalog_uri(registry_uri: str) -> bool:
+    """Return whether a registry URI of MLflow's is one of a Unity Catalog.
+
+    >>> is_catalog_uri("databricks-uc://profile"), is_catalog_uri("http://127.0.0.1:5000")
+    (True, False)
+    """
+    return registry_uri.partition(":")[0] in _UNITY_CATALOGS
 
 
 def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) -> Settings:

@@ -100,3 +100,32 @@ def test_what_somebody_left_who_was_killed_is_no_registry(tmp_path: Path, left: 
     assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).tracking_uri == ""
     with serving_registry(tmp_path, {"MLFLOW_TRACKING_URI": "http://served"}):
         assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).tracking_uri == "http://served"
+
+
+@pytest.mark.parametrize(
+    ("given", "is_catalog"),
+    [
+        ({}, False),
+        ({"MLFLOW_REGISTRY_URI": "http://127.0.0.1:5000"}, False),
+        ({"MLFLOW_REGISTRY_URI": "databricks"}, False),
+        ({"MLFLOW_REGISTRY_URI": "databricks-uc"}, True),
+        ({"MLFLOW_REGISTRY_URI": "databricks-uc://profile"}, True),
+        ({"MLFLOW_REGISTRY_URI": "uc:http://127.0.0.1:8080"}, True),
+        ({"GATEHOUSE_UNITY_CATALOG": "true"}, True),
+        ({"GATEHOUSE_UNITY_CATALOG": "false", "MLFLOW_REGISTRY_URI": "databricks-uc"}, True),
+    ],
+)
+def test_a_unity_catalog_is_told_by_its_address_or_by_its_setting_and_has_no_stages(
+    tmp_path: Path, given: dict[str, str], is_catalog: bool
+) -> None:
+    settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), **given})
+    assert settings.is_unity_catalog is is_catalog
+    assert settings.has_legacy_stages is not is_catalog
+    assert not load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_LEGACY_STAGES": "false"}).has_legacy_stages
+
+
+def test_a_unity_catalog_may_stand_in_the_file_and_nothing_but_yes_or_no(tmp_path: Path) -> None:
+    write(tmp_path, "unity_catalog: true\n")
+    assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).is_unity_catalog
+    with pytest.raises(InvalidInput, match="UNITY_CATALOG"):
+        load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_UNITY_CATALOG": "perhaps"})

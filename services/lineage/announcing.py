@@ -13,7 +13,7 @@ from typing import Any
 from services.errors import GatehouseError
 from services.jobs.outbox import Outbox
 from services.lineage import artifacts
-from services.lineage.registration_record import webhook_payload
+from services.lineage.registration_record import uri_of, webhook_payload
 from services.lineage.signature_lines import read_signature_lines
 from services.registry.port import RegistryReader
 from services.registry.values import ModelVersion
@@ -33,14 +33,15 @@ class Announcements:
 
     def describe(self, version: ModelVersion) -> Mapping[str, Any]:
         """Return the message's body; what cannot be read of the version is left out of it."""
+        model_id = version.model_id or model_id_of(version.source)
         return webhook_payload(
             {
                 "model_id": version.reference,
                 "model_name": version.name,
                 "version": str(version.version),
                 "run_id": version.run_id,
-                "model_uuid": version.model_id or model_id_of(version.source),
-                "model_uri": version.source,
+                "model_uuid": model_id,
+                "model_uri": self._find_uri(version, model_id),
                 "signature": self._read_signature(version),
                 "metadata": self._read_metadata(version),
                 "baseline_id": version.tags.get(artifacts.BASELINE),
@@ -58,6 +59,15 @@ class Announcements:
             text=f"{version.name} version {version.version} was registered",
             payload=told,
         )
+
+    def _find_uri(self, version: ModelVersion, model_id: str | None) -> str:
+        """Return the address below its run, as registration from training code tells it, or else its source."""
+        try:
+            found = self._registry.list_logged_models([model_id]) if model_id else []
+        except GatehouseError:
+            return version.source
+        below = (uri_of(each.run_id, each.name) for each in found if each.run_id and each.run_id == version.run_id)
+        return next(below, version.source)
 
     def _read_signature(self, version: ModelVersion) -> str:
         try:

@@ -33,6 +33,9 @@ class Loggable(Protocol):
     def params(self) -> Mapping[str, Any]:
         """Hyperparameters by name; only plain values."""
 
+    def declares(self, given: Any | None) -> Any | None:
+        """Return the signature that it has once it is logged: the one that is given, unless it is logged already."""
+
     def answer(self, features: Any) -> Any:
         """Return what `predict` answers, as its signature should describe it."""
 
@@ -112,6 +115,9 @@ class _Estimator:
         plain = (str, int, float, bool, type(None))
         return {name: value for name, value in self._model.get_params().items() if isinstance(value, plain)}
 
+    def declares(self, given: Any | None) -> Any | None:
+        return given
+
     def answer(self, features: Any) -> Any:
         return getattr(self._model, self._answers_with)(features)
 
@@ -158,6 +164,9 @@ class _PythonModel:
     def params(self) -> Mapping[str, Any]:
         return {}
 
+    def declares(self, given: Any | None) -> Any | None:
+        return given
+
     def answer(self, features: Any) -> Any:
         import mlflow.pyfunc
 
@@ -189,6 +198,9 @@ class _LoggedModel:
     @property
     def params(self) -> Mapping[str, Any]:
         return {}
+
+    def declares(self, _given: Any | None) -> Any | None:
+        return self._loaded.metadata.signature
 
     def answer(self, features: Any) -> Any:
         return self._loaded.predict(features)

@@ -12,7 +12,8 @@ from services.audit import AuditLog
 from services.clock import Clock
 from services.errors import GatehouseError, InvalidInput, NotFound, Unreachable
 from services.identity import Actor, Identity, Permission
-from services.registry.name_lint import LEVELS, lint_name
+from services.lineage.unity_catalog import check_catalog_name
+from services.registry.name_lint import lint_name
 from services.registry.names import quoted
 from services.registry.port import Registry
 from services.registry.sync_details import MAX_MLMODEL_BYTES, MLMODEL
@@ -114,11 +115,8 @@ class Registrations:
         return _GAPS.get(self._signature_state(mlmodel))
 
     def _check_name(self, name: str) -> None:
-        if self._is_unity_catalog and (name.count(".") != LEVELS - 1 or not all(name.split("."))):
-            raise InvalidInput(
-                f"{quoted(name)} is no name of a Unity Catalog, which has three levels.",
-                next_step="Write it as catalog.schema.model, such as ml.risk.fraud_detector.",
-            )
+        if self._is_unity_catalog:
+            check_catalog_name(name)
         try:
             self._registry.get_model(name)
         except NotFound:

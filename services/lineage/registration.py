@@ -22,7 +22,8 @@ from services.lineage.loggable import flavor_options, infer_signature, open_logg
 from services.lineage.registration_record import registration_fields
 from services.lineage.run_logging import open_run, register_version, write_files, write_metrics, write_params_and_tags
 from services.lineage.story_files import write_json
-from services.registry.names import check_model_name, quoted
+from services.lineage.unity_catalog import check_declared, check_new_version
+from services.registry.names import quoted
 from services.registry.references import Reference, parse_reference
 
 _LONGEST_SEARCHABLE = 500
@@ -58,11 +59,12 @@ def register_baseline(
         tags: tags of the version.
 
     Raises:
-        InvalidInput: the name cannot be registered, or the metadata holds what JSON cannot.
+        InvalidInput: the name cannot be registered, the metadata holds what JSON cannot, or a Unity Catalog asks for
+            a name of three levels, or for a signature of inputs and outputs.
     """
     return _register(
         model,
-        name=check_model_name(model_name or model_type),
+        name=check_new_version(model_name or model_type),
         facts={"model_type": model_type, "is_baseline": True},
         metadata=metadata or {},
         signature=signature,
@@ -101,8 +103,8 @@ def register_improved(
         tags: tags of the version.
 
     Raises:
-        InvalidInput: the baseline is not written `NAME/VERSION`, a delta is not a finite number, or the metadata holds
-            what JSON cannot.
+        InvalidInput: the baseline is not written `NAME/VERSION`, a delta is not a finite number, or as for
+            `register_baseline`.
         NotFound: the baseline does not exist.
     """
     baseline = parse_reference(baseline_id)
@@ -113,7 +115,7 @@ def register_improved(
             )
     return _register(
         model,
-        name=baseline.name,
+        name=check_new_version(baseline.name),
         facts={
             "model_type": _find_model_type(baseline),
             "is_baseline": False,
@@ -146,6 +148,7 @@ def _register(
     kept = _check_metadata(metadata)
     if signature is None and input_example is not None:
         signature = infer_signature(input_example, subject.answer(input_example))
+    check_declared(name, subject.declares(signature))
     labels = {**_labels(facts, code_paths), **tags}
     with open_run(f"register {name}") as run_id, tempfile.TemporaryDirectory(prefix="registration-") as folder:
         write_params_and_tags(run_id, {**subject.params, **_searchable(kept)}, labels)

@@ -7,13 +7,15 @@ The fields are the user's (seed 004), the old ones and the new ones. The UUID is
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
 from services.clock import from_micros, to_text
 from services.lineage import artifacts
 from services.lineage.signature_text import describe_signature
+from services.registry.stages import alias_of
+from services.registry.values import Stage
 
 _UUID = re.compile(r"m-[0-9a-f]{32}")
 
@@ -22,25 +24,32 @@ def registration_fields(
     name: str, version: int, run_id: str | None, info: Any, registered_at: datetime
 ) -> dict[str, Any]:
     """Return the fields that every registration has; `info` is MLflow's `ModelInfo`."""
+    logged_as = info.name or artifacts.MODEL
     return {
         "model_id": f"{name}/{version}",
         "model_name": name,
         "version": str(version),
         "run_id": run_id,
         "registration_timestamp": to_text(registered_at),
-        "model_uri": f"runs:/{run_id}/{artifacts.MODEL}" if info.run_id == run_id else info.model_uri,
+        "model_uri": uri_of(info.run_id, logged_as) if info.run_id == run_id else info.model_uri,
         "model_uuid": info.model_id,
-        "artifact_path": artifacts.MODEL,
+        "artifact_path": logged_as,
         "flavors": sorted(info.flavors),
         "signature": describe_signature(info.signature),
         "mlflow_version": info.mlflow_version,
     }
 
 
+def uri_of(run_id: str, logged_as: str) -> str:
+    """Return the URI of the model that a run logged under a name."""
+    return f"runs:/{run_id}/{logged_as}"
+
+
 def get_model_by_uuid(model_uuid: str) -> dict[str, Any] | None:
     """Return what is registered under a model's UUID, or None; of several registrations, the first.
 
-    The fields are those of a registration, and `stage`.
+    The fields are those of a registration, `stage` and `aliases`; where there are no stages, as in a Unity Catalog,
+    the alias says which it is.
     """
     from mlflow import MlflowClient
     from mlflow.models import get_model_info
@@ -64,12 +73,14 @@ def get_model_by_uuid(model_uuid: str) -> dict[str, Any] | None:
         },
         "contributor": first.tags.get(artifacts.CONTRIBUTOR),
     }
+    aliases = sorted(client.get_model_version(first.name, first.version).aliases)
     created = from_micros(first.creation_timestamp * 1000)
     return {
         **registration_fields(first.name, int(first.version), first.run_id, info, created),
         **{name: value for name, value in facts.items() if value not in (None, {})},
         "metadata": _read_metadata(first.run_id),
-        "stage": first.current_stage,
+        "stage": _stage(first.current_stage, aliases),
+        "aliases": aliases,
     }
 
 
@@ -90,6 +101,12 @@ def webhook_payload(registration: Mapping[str, Any]) -> dict[str, Any]:
         "mlflow_run_id": registration["run_id"],
         **{name: registration[name] for name in optional if registration.get(name)},
     }
+
+
+def _stage(legacy: str | None, aliases: Collection[str]) -> str:
+    """Return the stage that an alias stands for, or else MLflow's own."""
+    by_alias = (stage.value for stage in (Stage.PRODUCTION, Stage.STAGING) if alias_of(stage) in aliases)
+    return next(by_alias, legacy or Stage.NONE.value)
 
 
 def _read_metadata(run_id: str | None) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from services.lineage.run_logging import open_run, register_version, write_files
 from services.lineage.slices import named_metrics
 from services.lineage.story_draft import StoryDraft, run_params, run_tags, version_tags
 from services.lineage.story_files import write_story_files
+from services.lineage.unity_catalog import check_declared, check_new_version
 from services.lineage.vocabulary import Task
 
 
@@ -97,9 +98,12 @@ def log_story(
         description: what makes this version unique.
 
     Raises:
-        InvalidInput: the model cannot be logged this way, or labels, queries or slices do not fit the test data.
+        InvalidInput: the model cannot be logged this way, labels, queries or slices do not fit the test data, or a
+            Unity Catalog asks for a name of three levels, or for a signature of inputs and outputs.
     """
     task = read_task(task)
+    if register_as is not None:
+        check_new_version(register_as)
     subject = open_loggable(model, probabilities=probabilities)
     queries = None if query is None else pd.Series(np.asarray(query))
     evaluation = evaluate(
@@ -129,6 +133,8 @@ def log_story(
         tags=tags or {},
         parents={artifacts.TUNED_FROM: tuple(tuned_from), artifacts.BASELINE: (baseline,) if baseline else ()},
     )
+    if register_as is not None:
+        check_declared(register_as, subject.declares(draft.signature))
     logged = _write(draft, run_name)
     return logged if register_as is None else _register(draft, logged, register_as, description)
 

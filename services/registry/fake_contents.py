@@ -63,11 +63,17 @@ class FakeContents:
         files: Mapping[str, bytes] | None = None,
         metrics: Mapping[str, float] | None = None,
         run_id: str | None = None,
+        name: str = "model",
     ) -> str:
         """Log a model folder and return its source, `models:/m-…`."""
         self._files[f"models:/{model_id}"] = dict(files or {})
         self._logged[model_id] = LoggedModel(
-            model_id=model_id, status="READY", run_id=run_id, created_at=self._now(), metrics=dict(metrics or {})
+            model_id=model_id,
+            name=name,
+            status="READY",
+            run_id=run_id,
+            created_at=self._now(),
+            metrics=dict(metrics or {}),
         )
         return f"models:/{model_id}"
 

@@ -90,3 +90,22 @@ def test_what_cannot_be_read_of_a_version_is_left_out(store: Store, clock: FakeC
     told = Announcements(watched.registry, watched.outbox).describe(version)
     assert told["model_id"] == "fraud_detector/1"
     assert {"signature", "metadata", "delta_metrics"}.isdisjoint(told)
+
+
+def test_the_address_of_a_model_is_the_one_below_its_run_as_training_code_is_told(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    watched = Watched(store, clock, tmp_path)
+    watched.registry.add_run("r1", author="maya")
+    source = watched.registry.add_logged_model("m-" + "a" * 32, name="scorer", run_id="r1")
+    announcements = Announcements(watched.registry, watched.outbox)
+    watched.registry.create_model("fraud_detector")
+    own = watched.registry.create_version("fraud_detector", source=source, run_id="r1", description="")
+    other = watched.registry.create_version("fraud_detector", source=source, run_id="r2", description="")
+    plain = watched.registry.create_version("fraud_detector", source="s3://bucket/model", run_id="r1", description="")
+    assert [announcements.describe(version)["model_uri"] for version in (own, other, plain)] == [
+        "runs:/r1/scorer",
+        source,
+        "s3://bucket/model",
+    ]
+    assert announcements.describe(own)["model_uuid"] == "m-" + "a" * 32

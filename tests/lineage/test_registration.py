@@ -70,7 +70,7 @@ def test_metadata_of_any_size_comes_back_by_uuid(tracking: str) -> None:
     result = gatehouse.register_baseline(model=model, model_type="lead_scoring_d", metadata=metadata)
     found = gatehouse.get_model_by_uuid(result["model_uuid"])
     assert found is not None
-    assert found.pop("stage") == "None"
+    assert (found.pop("stage"), found.pop("aliases")) == ("None", [])
     assert found == result
 
 
@@ -105,7 +105,7 @@ def test_an_improved_model_is_the_next_version_of_its_baseline(tracking: str) ->
     assert tags["baseline"] == "lead_scoring_f/1"
     found = gatehouse.get_model_by_uuid(improved["model_uuid"])
     assert found is not None
-    assert found.pop("stage") == "None"
+    assert (found.pop("stage"), found.pop("aliases")) == ("None", [])
     assert found == improved
 
 
@@ -138,6 +138,7 @@ def test_a_version_registered_by_other_means_is_found_by_uuid_without_metadata(t
     found = gatehouse.get_model_by_uuid(info.model_id)
     assert found is not None
     assert (found["model_id"], found["metadata"], found["model_type"]) == ("lead_scoring_h/1", {}, "lead_scoring_h")
+    assert (found["artifact_path"], found["model_uri"]) == ("m", f"runs:/{info.run_id}/m")
 
 
 @pytest.mark.parametrize(
