@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import socket
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from services.identity.actors import Permission
 from services.registry.approved import Approved
 from services.serving.folders import digest_of
+from services.serving.server import bound_socket
 from services.shadow.places import get_log_folder
 from tests.servers import answers, free_port, running
 from tests.serving.builders import ADMIN, MODEL, ServedHome, await_true, rows
@@ -60,6 +62,24 @@ def test_a_port_that_is_taken_is_named(home: ServedHome) -> None:
         code, error = refused(home, "--port", port)
     assert (code, error["kind"]) == (2, "unavailable")
     assert f"port {port}" in error["message"]
+
+
+def test_answers_do_not_wait_for_acknowledgements() -> None:
+    async def accept() -> int:
+        seen: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def note(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            held = writer.get_extra_info("socket")
+            seen.set_result(held.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            writer.close()
+
+        with bound_socket("127.0.0.1", 0) as listening:
+            async with await asyncio.start_server(note, sock=listening):
+                _, writer = await asyncio.open_connection(*listening.getsockname())
+                writer.close()
+                return await seen
+
+    assert asyncio.run(accept()) == 1
 
 
 def test_a_model_that_cannot_be_loaded_is_not_served(home: ServedHome) -> None:
