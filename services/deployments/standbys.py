@@ -21,9 +21,9 @@ import structlog
 
 from services.audit import Acting, AuditLog
 from services.clock import Clock, from_micros, to_micros, to_text
-from services.errors import GatehouseError, NotFound, Unavailable, Unreachable
+from services.errors import Blocked, GatehouseError, NotFound, Unavailable, Unreachable
 from services.jobs.probe import Probe, ProbeSpec, RunFailure
-from services.registry.digest import digest_folder
+from services.registry.digest import digest_path
 from services.registry.port import RegistryReader
 from services.store import Store
 from services.store import standbys as rows
@@ -154,8 +154,7 @@ class Standbys:
     def _look(self, model: str, version: int, before: Standby) -> Standby:
         """Return the standby as its files are now; files that are not those that were fetched count for nothing."""
         folder = self.find_folder(model, version)
-        digest = None if folder is None else _digest(folder)
-        if digest is None or digest != before.digest:
+        if folder is None or before.digest is None or not _is_whole(folder, before.digest):
             return Standby(model=model, version=version, state=StandbyState.COLD, problem="Its files are not here.")
         return before
 
@@ -171,14 +170,14 @@ class Standbys:
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=".fetching-") as folder:
                 files = self._registry.download(record, Path(folder))
-                digest = _digest(files)
+                digest = digest_path(files)
                 if digest != expected:
                     return _failed(model, version, "The files that arrived are not those of the registry.")
                 size = sum(file.stat().st_size for file in files.rglob("*") if file.is_file())
                 shutil.rmtree(place, ignore_errors=True)
                 place.mkdir()
                 files.replace(place / "model")
-        except NotFound as error:
+        except (NotFound, Blocked) as error:
             return _failed(model, version, error.message)
         except OSError as error:
             return _failed(model, version, f"Its files cannot be kept here ({error.strerror}).")
@@ -237,6 +236,13 @@ def _failed(model: str, version: int, problem: str) -> Standby:
     return Standby(model=model, version=version, state=StandbyState.FAILED, problem=problem)
 
 
+def _is_whole(folder: Path, digest: str) -> bool:
+    try:
+        return digest_path(folder) == digest
+    except Blocked:
+        return False
+
+
 def _find_problem(answer: Probe | RunFailure) -> str:
     if isinstance(answer, RunFailure):
         return answer.reason
@@ -264,15 +270,6 @@ def _probe(runner: Runner, folder: Path) -> Probe | RunFailure:
         data = Path(place, "example.json")
         data.write_text(example_frame(inputs).to_json(orient="split", index=False, date_format="iso"))
         return runner.probe(folder, data, SPEC)
-
-
-def _digest(folder: Path) -> str:
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
-    digests = {}
-    for path in files:
-        with path.open("rb") as file:
-            digests[path.relative_to(folder).as_posix()] = hashlib.file_digest(file, "sha256").digest()
-    return digest_folder(digests)
 
 
 def _to_standby(row: Mapping[str, Any]) -> Standby:

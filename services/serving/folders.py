@@ -15,13 +15,11 @@ from typing import Protocol
 
 from services.deployments.standbys import Standbys
 from services.errors import Blocked, InvalidInput, Unavailable
-from services.registry.digest import digest_folder
+from services.registry.digest import digest_path, list_model_files
 from services.registry.port import Registry
 from services.registry.writes import Watched
 from services.store import Store
 from services.store import registry_drift as facts
-
-_PIECE_BYTES = 1 << 20
 
 
 class Folders(Protocol):
@@ -52,7 +50,7 @@ class KeptFolders:
         """Return the folder of a version's model, downloading it if it is not here.
 
         Raises:
-            Blocked: its bytes are not those that were approved.
+            Blocked: its bytes are not those that were approved, or hold a link.
             NotFound: the registry has no such version, or no files of it.
             Unreachable: it is not here, and the registry or the store does not answer.
             Unavailable: it cannot be written.
@@ -60,7 +58,7 @@ class KeptFolders:
         kept = self._root / f"{hashlib.sha256(model.encode()).hexdigest()[:16]}-{version}"
         approved = self._find_approved(model, version)
         if kept.exists():
-            if approved is None or digest_of(kept) == approved:
+            if _is_as_approved(kept, approved):
                 return kept
             shutil.rmtree(kept)
         try:
@@ -76,7 +74,7 @@ class KeptFolders:
         self._root.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._root, prefix=".fetching-") as folder:
             fetched = self._fetch(model, version, Path(folder), approved)
-            found = digest_of(fetched)
+            found = digest_path(fetched)
             if approved is not None and found != approved:
                 raise Blocked(
                     f"The files of {model}/{version} are not those that were approved ({found[:19]}…).",
@@ -89,7 +87,7 @@ class KeptFolders:
         standby = self._find_standby(model, version)
         if standby is not None:
             copied = shutil.copytree(standby, folder / "standby", symlinks=True)
-            if approved is None or digest_of(copied) == approved:
+            if _is_as_approved(copied, approved):
                 return copied
         registry = self._open_registry()
         return registry.download(registry.get_version(model, version), folder)
@@ -108,17 +106,14 @@ class KeptFolders:
         return None if fact is None else fact.value
 
 
-def digest_of(folder: Path) -> str:
-    """Return `sha256:…` of a model folder, as the registry's port gives it for one that is not downloaded."""
-    digests = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            total = hashlib.sha256()
-            with path.open("rb") as file:
-                while piece := file.read(_PIECE_BYTES):
-                    total.update(piece)
-            digests[path.relative_to(folder).as_posix()] = total.digest()
-    return digest_folder(digests)
+def _is_as_approved(folder: Path, approved: str | None) -> bool:
+    """Return whether a folder is what was approved; where nothing was, any that holds no link."""
+    try:
+        if approved is None:
+            return bool(list_model_files(folder))
+        return digest_path(folder) == approved
+    except Blocked:
+        return False
 
 
 def _open_to_readers(folder: Path) -> None:

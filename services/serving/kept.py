@@ -17,7 +17,7 @@ from services.signatures.values import Signature
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0
-SHADOW_NICENESS = 10
+SHADOW_NICENESS = 19
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,18 @@ def test_files_that_were_changed_here_are_fetched_anew(world: World) -> None:
     assert states(world) == {3: StandbyState.WARM}
 
 
+def test_a_standby_into_which_a_link_was_put_is_fetched_anew(world: World, tmp_path: Path) -> None:
+    keep(world, 3)
+    folder = world.standbys.find_folder(MODEL, 3)
+    assert folder is not None
+    (tmp_path / "elsewhere").write_text("3")
+    (folder / "version").unlink()
+    (folder / "version").symlink_to(tmp_path / "elsewhere")
+    keep(world, 3)
+    assert not (folder / "version").is_symlink()
+    assert states(world) == {3: StandbyState.WARM}
+
+
 def test_files_that_arrive_as_others_than_the_registry_has_are_not_kept(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from services.errors import Blocked, Unreachable
 from services.registry.approved import Approved
-from services.serving.folders import KeptFolders, digest_of
+from services.registry.digest import digest_path
+from services.serving.folders import KeptFolders
 from tests.serving.builders import MODEL, ServedHome
 
 
@@ -47,7 +48,7 @@ def folders(home: ServedHome, sources: Any) -> KeptFolders:
 
 def approve(home: ServedHome, folder: Path) -> None:
     with home.store.write() as unit:
-        Approved(home.store).accept_artifacts(unit, MODEL, 1, digest_of(folder))
+        Approved(home.store).accept_artifacts(unit, MODEL, 1, digest_path(folder))
         unit.commit()
 
 
@@ -90,3 +91,27 @@ def test_files_that_nobody_approved_are_refused_and_not_kept(home: ServedHome, t
     with pytest.raises(Blocked, match="not those that were approved"):
         folders(home, Sources(tmp_path, registry="altered")).get(MODEL, 1)
     assert list((home.folder / "models").iterdir()) == []
+
+
+@pytest.mark.parametrize("is_approved", [True, False])
+def test_what_was_kept_and_has_a_link_put_into_it_is_fetched_anew(
+    home: ServedHome, tmp_path: Path, is_approved: bool
+) -> None:
+    kept = folders(home, Sources(tmp_path, registry="good"))
+    if is_approved:
+        approve(home, write(tmp_path / "approved", "good"))
+    file = kept.get(MODEL, 1) / "data" / "model.bin"
+    # The same bytes, for now.
+    (tmp_path / "elsewhere").write_text("good")
+    file.unlink()
+    file.symlink_to(tmp_path / "elsewhere")
+    assert not (kept.get(MODEL, 1) / "data" / "model.bin").is_symlink()
+    assert held(kept.get(MODEL, 1)) == "good"
+
+
+def test_a_standby_with_a_link_in_it_is_passed_over(home: ServedHome, tmp_path: Path) -> None:
+    sources = Sources(tmp_path, standby="good", registry="good")
+    (tmp_path / "standby" / "data" / "more").symlink_to("model.bin")
+    kept = folders(home, sources).get(MODEL, 1)
+    assert not (kept / "data" / "more").exists()
+    assert sources.asked == 1

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from services.identity.actors import Permission
 from services.registry.approved import Approved
-from services.serving.folders import digest_of
+from services.registry.digest import digest_path
 from services.serving.server import bound_socket
 from services.shadow.places import get_log_folder
 from tests.servers import answers, free_port, running
@@ -95,7 +95,7 @@ def test_files_that_are_not_those_that_were_approved_are_not_served(home: Served
     folder = home.place(1)
     home.pin(1)
     with home.store.write() as unit:
-        Approved(home.store).accept_artifacts(unit, MODEL, 1, digest_of(folder))
+        Approved(home.store).accept_artifacts(unit, MODEL, 1, digest_path(folder))
         unit.commit()
     (folder / "code" / "gatehouse_test_model.py").write_text("raise RuntimeError('mine')")
     code, error = refused(home, *MEMORY)

@@ -67,16 +67,27 @@ def _as_value(value: Any) -> float | str | None:
     return float(value) if isinstance(value, bool | int | float) else str(value)
 
 
-def timed(subject: Subject, row: pd.DataFrame) -> tuple[float, float | str | None]:
-    """Return the milliseconds that one prediction took, and its value.
+class Stopwatch:
+    """Times what the main thread does from now on.
 
-    What the thread waited for a processor that others held does not count: it says something of this machine's load
-    and nothing of the model, which runs on one thread here.
+    What it waits for a processor that others hold does not count: that says something of this machine's load, or of how
+    far the process gives way to others, and nothing of the model, which runs on one thread here.
     """
-    started, waited = time.perf_counter_ns(), _waited_ns()
+
+    def __init__(self) -> None:
+        self._started, self._waited = time.perf_counter_ns(), _waited_ns()
+
+    def read_ms(self) -> float:
+        """Return the milliseconds so far."""
+        took_ns = time.perf_counter_ns() - self._started - (_waited_ns() - self._waited)
+        return max(took_ns, 0) / 1e6
+
+
+def timed(subject: Subject, row: pd.DataFrame) -> tuple[float, float | str | None]:
+    """Return the milliseconds that one prediction took, and its value."""
+    watch = Stopwatch()
     output = subject.model.predict(row)
-    took_ns = time.perf_counter_ns() - started - (_waited_ns() - waited)
-    return max(took_ns, 0) / 1e6, as_values(output, len(row))[0]
+    return watch.read_ms(), as_values(output, len(row))[0]
 
 
 def _waited_ns() -> int:

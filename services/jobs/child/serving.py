@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import gc
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from services.jobs.child.exchange import READY, Frame, Frames, encode
 from services.jobs.child.failures import describe
-from services.jobs.child.measures import Subject, as_values
+from services.jobs.child.measures import Stopwatch, Subject, as_values
 
 READ_BYTES = 1 << 20
 MAX_MESSAGE = 2000
@@ -63,7 +62,7 @@ class _Watched:
         from mlflow.exceptions import MlflowException
 
         self.data = data
-        started = time.perf_counter_ns()
+        watch = Stopwatch()
         try:
             self.output = self._model.predict(data, params=params)
         except MlflowException:
@@ -73,7 +72,7 @@ class _Watched:
             self.is_spent = isinstance(error, MemoryError)
             raise
         finally:
-            self.latency_ms = (time.perf_counter_ns() - started) / 1e6
+            self.latency_ms = watch.read_ms()
         return self.output
 
 
