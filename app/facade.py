@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from services.audit import AuditLog
 from services.changes import ChangeKind, Changes
 from services.clock import Clock, utc_now
-from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback, Routes
+from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback, Routes, Servers
 from services.deployments.migrations import PinsFollowMigrations
 from services.deployments.pins_file import PinsFile
 from services.deployments.ramp_plan import RAMP_PLAN
@@ -414,8 +414,14 @@ class Gatehouse:
             self.changes,
             self.standbys,
             PinsFile(self.home / "pins.yaml", self.store, self.audit, self.drifts),
+            self.servers,
             find_mlmodel=self.index.find_mlmodel,
         )
+
+    @cached_property
+    def servers(self) -> Servers:
+        """The scoring servers that run."""
+        return Servers(self.store, clock=self.clock)
 
     @cached_property
     def standbys(self) -> Standbys:

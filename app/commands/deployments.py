@@ -106,7 +106,8 @@ def rollback_command(name: str, target: str, reason: str, *, as_json: bool) -> i
     document = {**outcome.to_json(), **preview.to_json()}
     verb = "serves" if outcome.is_back else "could not serve"
     lines = [f"{name} {verb} version {document['to']} instead of {document['from']}: {document['state']}"]
-    return answer(document, as_json=as_json, lines=[*lines, *outcome.remaining], is_yes=outcome.is_back)
+    lines += [*outcome.following, *outcome.remaining]
+    return answer(document, as_json=as_json, lines=lines, is_yes=outcome.is_back)
 
 
 @click.group("ramp")

@@ -28,6 +28,9 @@ from services.logs import set_up_logs
 @click.option(
     "--standbys", type=click.IntRange(0, 2), default=2, show_default=True, help="Former versions kept loaded."
 )
+@click.option(
+    "--spare/--no-spare", default=True, show_default=True, help="A process that waits for the next version to load."
+)
 @click.option("--memory-mb", type=click.IntRange(min=256), default=2048, show_default=True, help="Of each version.")
 @click.option(
     "--log-seconds", type=click.FloatRange(min=0), default=15, show_default=True, help="Until pairs are on disk."
@@ -46,6 +49,7 @@ def serve_command(
     strict: bool,
     slices: tuple[str, ...],
     standbys: int,
+    spare: bool,
     memory_mb: int,
     log_seconds: float,
     as_json: bool,
@@ -67,6 +71,7 @@ def serve_command(
         is_strict=strict,
         slices=slices,
         standbys=standbys,
+        has_spare=spare,
         memory_mib=memory_mb,
         log_seconds=log_seconds,
     )

@@ -5,6 +5,7 @@ from services.deployments.pins import Pins, PinSet
 from services.deployments.ramp_values import Ramp, RampEntry, RampState
 from services.deployments.rollback import Rollback
 from services.deployments.routes import Route, Routes
+from services.deployments.servers import ServerReport, Servers
 from services.deployments.service import Deployments, PinsFollowPromotions, RollbackOutcome, RollbackPreview
 from services.deployments.standbys import Standby, Standbys, StandbyState
 
@@ -21,6 +22,8 @@ __all__ = [
     "RollbackPreview",
     "Route",
     "Routes",
+    "ServerReport",
+    "Servers",
     "Standby",
     "StandbyState",
     "Standbys",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from services.changes import Change, Changes, ChangeState
 from services.deployments.pins import Pins
 from services.deployments.pins_file import FileState, PinsFile
 from services.deployments.rollback import Rollback
+from services.deployments.servers import ServerReport, Servers, describe_following
 from services.deployments.standbys import Standby, Standbys, StandbyState
 from services.errors import Conflict, InvalidInput, Unavailable, Unreachable
 from services.identity.actors import Actor
@@ -68,15 +69,24 @@ class RollbackOutcome:
 
     Args:
         remaining: what is left to do or could not be done, such as the alias while the registry is away.
+        servers: the `gatehouse serve` of the model, and what each answered with a few seconds later at the most.
     """
 
     change: Change
     remaining: tuple[str, ...] = ()
+    servers: tuple[ServerReport, ...] = ()
 
     @property
     def is_back(self) -> bool:
         """Whether the target serves."""
         return self.change.state in {ChangeState.COMPLETED, ChangeState.EXECUTING}
+
+    @property
+    def following(self) -> tuple[str, ...]:
+        """Whether what serves has followed, in sentences."""
+        if not self.is_back:
+            return ()
+        return describe_following(self.servers, self.change.payload["model"], self.change.payload["to"])
 
     def to_json(self) -> dict[str, Any]:
         """Return the interface's JSON."""
@@ -87,6 +97,14 @@ class RollbackOutcome:
             "to": payload["to"],
             "state": self.change.state.value,
             "remaining": list(self.remaining),
+            "servers": [
+                {
+                    "address": server.address,
+                    "version": server.version,
+                    "follows": not server.is_silent and server.version == payload["to"],
+                }
+                for server in self.servers
+            ],
         }
 
 
@@ -94,6 +112,7 @@ class Deployments:
     """What serves, and going back to what did.
 
     Args:
+        servers: asked after going back whether they have followed.
         find_mlmodel: the MLmodel file of a version as the index has it, so that nothing need answer.
     """
 
@@ -103,6 +122,7 @@ class Deployments:
         changes: Changes,
         standbys: Standbys,
         pins_file: PinsFile,
+        servers: Servers,
         *,
         find_mlmodel: Callable[[str, int], bytes | None],
     ) -> None:
@@ -110,6 +130,7 @@ class Deployments:
         self._changes = changes
         self._standbys = standbys
         self._pins_file = pins_file
+        self._servers = servers
         self._find_mlmodel = find_mlmodel
 
     def preview(self, model: str, target: str) -> RollbackPreview:
@@ -128,7 +149,7 @@ class Deployments:
         return RollbackPreview(model=model, current=current, target=version, signature=signature, standby=standby)
 
     def roll_back(self, model: str, target: str, *, actor: Actor, reason: str) -> RollbackOutcome:
-        """Make a former version serve again, at once.
+        """Make a former version serve again, at once, and see whether the running servers follow.
 
         Args:
             target: `previous`, `fallback`, or a version that was in production before.
@@ -156,7 +177,10 @@ class Deployments:
         if done.state is ChangeState.FAILED:
             remaining.append(done.blocker)
         remaining += self._try_to_write_file()
-        return RollbackOutcome(change=done, remaining=tuple(remaining))
+        outcome = RollbackOutcome(change=done, remaining=tuple(remaining))
+        if not outcome.is_back:
+            return outcome
+        return replace(outcome, servers=tuple(self._servers.await_version(model, version)))
 
     def write_file(self) -> Path:
         """Bring the pins file in step with the pins and return where it is.

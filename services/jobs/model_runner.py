@@ -137,22 +137,22 @@ class ModelRunner:
         model_folder: Path,
         channel: int,
         *,
-        niceness: int = 0,
+        modules: Sequence[str] = (),
         is_cancelled: Callable[[], bool] = lambda: False,
     ) -> Served | RunFailure:
-        """Load the model in a folder and let it answer what comes through a socket, until the other end is closed.
+        """Load a model when told to and let it answer what comes through a socket, until the other end is closed.
 
         Args:
-            model_folder: where the model's MLmodel file lies.
+            model_folder: where the model's MLmodel file lies once it is told to load.
             channel: one end of a pair of sockets; what goes over it is in `services.jobs.child.exchange`.
-            niceness: how far it gives way to other processes, from 0 to 19.
+            modules: what it imports before it is told to load.
             is_cancelled: asked once a second; True ends the run.
 
         Raises:
             Unavailable: this machine has no sandbox.
             NotFound: the folder is not there.
         """
-        command = {"do": "serve", "niceness": niceness}
+        command = {"do": "serve", "modules": list(modules)}
         channels = {"CHANNEL": channel}
         return self._run(model_folder, None, command, _Dialogue(Served), channels=channels, is_cancelled=is_cancelled)
 

@@ -106,6 +106,29 @@ class KeptFolders:
         return None if fact is None else fact.value
 
 
+def fill(slot: Path, folder: Path) -> None:
+    """Put the files of a model into an empty folder: the same files where the file system lets it, copies elsewhere.
+
+    Raises:
+        Blocked: the model's folder holds a link.
+        Unavailable: the files cannot be put there.
+    """
+    try:
+        for file in list_model_files(folder):
+            place = slot / file.relative_to(folder)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(file, place)
+            except OSError:
+                shutil.copyfile(file, place)
+        _open_to_readers(slot)
+    except OSError as error:
+        raise Unavailable(
+            f"The files of the model cannot be put at {slot}: {error.strerror or error}.",
+            next_step="Check that the home can be written and that the disk has space.",
+        ) from error
+
+
 def _is_as_approved(folder: Path, approved: str | None) -> bool:
     """Return whether a folder is what was approved; where nothing was, any that holds no link."""
     try:

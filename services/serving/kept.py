@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.errors import GatehouseError
-from services.jobs.model_runner import ModelRunner
 from services.serving.process import Invocation, ModelDown, ModelProcess, Scored
+from services.serving.spares import Spares
 from services.signatures.reader import read_reference_path
 from services.signatures.values import Signature
 
@@ -33,6 +33,7 @@ class KeptModel:
 
     Args:
         fetch: returns the folder of the version's model.
+        spares: gives the process that it is loaded in.
         on_failure: told each time it could not be loaded or ended by itself, and why.
     """
 
@@ -41,13 +42,13 @@ class KeptModel:
         seat: Seat,
         *,
         fetch: Callable[[int], Awaitable[Path]],
-        runner: ModelRunner,
+        spares: Spares,
         on_failure: Callable[[Seat, str], object],
     ) -> None:
         self.seat = seat
         self.signature: Signature | None = None
         self._fetch = fetch
-        self._runner = runner
+        self._spares = spares
         self._on_failure = on_failure
         self._process: ModelProcess | None = None
         self._problem = "it is being loaded"
@@ -114,11 +115,15 @@ class KeptModel:
         except GatehouseError as error:
             return f"{error.message} {error.next_step}"
         niceness = 0 if self.seat.is_live else SHADOW_NICENESS
-        process = ModelProcess(folder, runner=self._runner, niceness=niceness, on_end=conclude)
         try:
-            await process.start()
+            process = await self._spares.take()
+        except ModelDown as error:
+            return str(error)
+        try:
+            await process.load(folder, niceness=niceness, on_end=conclude)
             self._process = process
             self._tried.set()
+            await self._spares.refill(process.modules)
             return await ended
         except ModelDown as error:
             return str(error)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from services.deployments.routes import Route
-from services.jobs.model_runner import ModelRunner
 from services.serving.kept import KeptModel, Seat
 from services.serving.router import Router
+from services.serving.spares import Spares
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +46,11 @@ class Fleet:
         self,
         *,
         fetch: Callable[[int], Awaitable[Path]],
-        runner: ModelRunner,
+        spares: Spares,
         on_failure: Callable[[Seat, str], object],
     ) -> None:
         self._fetch = fetch
-        self._runner = runner
+        self._spares = spares
         self._on_failure = on_failure
         self._kept: dict[Seat, KeptModel] = {}
         self._leaving: set[asyncio.Task[None]] = set()
@@ -58,7 +58,7 @@ class Fleet:
     def keep(self, seat: Seat) -> KeptModel:
         """Return the version kept for a purpose, beginning to load it if it is not."""
         if seat not in self._kept:
-            self._kept[seat] = KeptModel(seat, fetch=self._fetch, runner=self._runner, on_failure=self._on_failure)
+            self._kept[seat] = KeptModel(seat, fetch=self._fetch, spares=self._spares, on_failure=self._on_failure)
         return self._kept[seat]
 
     def list_kept(self) -> Sequence[KeptModel]:
@@ -75,6 +75,7 @@ class Fleet:
     async def close(self) -> None:
         """Let go of everything."""
         self.let_go_of_others(set())
+        await self._spares.close()
         if self._leaving:
             await asyncio.wait(self._leaving)
 

@@ -53,6 +53,11 @@ class Metrics:
         """Return how far a counter or gauge is."""
         return float(counter.labels(self._model, *labels)._value.get())  # noqa: SLF001 - the library has no other reader
 
+    def total(self, counter: Counter) -> int:
+        """Return how far a counter is over all its labels."""
+        samples = (sample for metric in counter.collect() for sample in metric.samples)
+        return int(sum(sample.value for sample in samples if sample.name.endswith("_total")))
+
     def set(self, gauge: Gauge, *labels: object, to: float) -> None:
         """Set one of the gauges."""
         gauge.labels(self._model, *labels).set(to)

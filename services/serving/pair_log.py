@@ -13,10 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from prometheus_client import Counter
 
 from services.errors import InvalidInput, Unavailable
 from services.serving.metrics import Metrics
 from services.serving.pairs import Pair, to_rows
+from services.serving.tally import Counted, Tally
 from services.shadow.writer import PairedLogWriter
 
 MAX_WAITING_ROWS = 100_000
@@ -29,6 +31,7 @@ class PairLog:
 
     Args:
         folder: the log.
+        tally: tells the next server what this one lost, should it be killed.
         seconds: how old a row may become before it is on disk.
         on_trouble: told when writing begins to fail, and why; and with None when it works again.
     """
@@ -37,6 +40,7 @@ class PairLog:
         self,
         folder: Path,
         metrics: Metrics,
+        tally: Tally,
         *,
         seconds: float = 15.0,
         max_waiting_rows: int = MAX_WAITING_ROWS,
@@ -45,6 +49,7 @@ class PairLog:
         self.trouble: str | None = None
         self._writer = PairedLogWriter(folder, max_seconds=seconds)
         self._metrics = metrics
+        self._tally = tally
         self._max_rows = max_waiting_rows
         self._on_trouble = on_trouble
         self._pairs: deque[Pair] = deque()
@@ -68,7 +73,9 @@ class PairLog:
                 self._pairs.append(pair)
                 self._rows += rows
                 is_taken = True
-        if not is_taken:
+        if is_taken:
+            self._tally.count(Counted.ROWS_TAKEN, by=rows)
+        else:
             self._metrics.count(self._metrics.lost, by=rows)
         return is_taken
 
@@ -82,7 +89,7 @@ class PairLog:
             self._write(self._writer.flush_if_due)
         self._write(self._writer.flush)
         if lost := self._writer.discard():
-            self._metrics.count(self._metrics.lost, by=lost)
+            self._settle(self._metrics.lost, lost)
 
     def _write(self, flush: Callable[[], list[Path]]) -> None:
         rows = self._take()
@@ -96,11 +103,15 @@ class PairLog:
             self._change_trouble(error.message)
         except (InvalidInput, pa.ArrowException) as error:
             # Rows that the log does not take are a fault of ours; they must not hold up those that come after them.
-            self._metrics.count(self._metrics.lost, by=len(rows))
+            self._settle(self._metrics.lost, len(rows))
             self._change_trouble(str(error))
             rows = []
         self._unwritten = self._writer.waiting_rows
-        self._metrics.count(self._metrics.logged, by=before + len(rows) - self._unwritten)
+        self._settle(self._metrics.logged, before + len(rows) - self._unwritten)
+
+    def _settle(self, as_what: Counter, rows: int) -> None:
+        self._metrics.count(as_what, by=rows)
+        self._tally.count(Counted.ROWS_SETTLED, by=rows)
 
     def _take(self) -> list[dict[str, Any]]:
         with self._lock:

@@ -1,5 +1,8 @@
 """One version of a model, loaded in a sandbox of its own, as the event loop sees it.
 
+The sandbox starts with an empty folder, and the version's files are put there once it is known which one is wanted: so
+a process can stand ready with its libraries imported, which is what takes longest.
+
 What it says is its own word, taken only in the form that was agreed. A model that keeps the request it is at for longer
 than that request may take is hung: it is ended, since nothing behind that request would be answered either.
 """
@@ -9,12 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import shutil
 import socket
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -22,6 +27,7 @@ from services.errors import GatehouseError
 from services.jobs.child.exchange import READY, Frame, FrameBroken, Frames, encode
 from services.jobs.model_runner import ModelRunner
 from services.jobs.probe import Answer, RunFailure
+from services.serving.folders import fill
 
 LOAD_S = 180.0
 MAX_WAITING = 256
@@ -61,6 +67,13 @@ class Scored(Answer):
     body: bytes = b""
 
 
+class _Ready(Answer):
+    """What a version says when it can score: why its example failed, and the modules that are loaded."""
+
+    warm_up: str | None = Field(max_length=2000)
+    modules: tuple[Annotated[str, Field(pattern=r"^[\w.]{1,200}$")], ...] = Field(max_length=10_000)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invocation:
     """One request to `/invocations`, as it came."""
@@ -70,19 +83,18 @@ class Invocation:
 
 
 class ModelProcess:
-    """A loaded version. Everything but the run itself happens on the event loop.
+    """A process for a version, and once that is loaded the version. All but the run itself is on the event loop.
 
     Args:
-        on_end: told why the process ended, once; None when it was asked to.
+        slots: the folder in which it gets one of its own for the version's files, of the file system that holds them.
+        modules: what it imports while it waits for a version.
     """
 
-    def __init__(
-        self, folder: Path, *, runner: ModelRunner, niceness: int, on_end: Callable[[str | None], object]
-    ) -> None:
-        self._folder = folder
+    def __init__(self, slots: Path, *, runner: ModelRunner, modules: Sequence[str] = ()) -> None:
+        self.modules = tuple(modules)
+        self._slots = slots
         self._runner = runner
-        self._niceness = niceness
-        self._on_end = on_end
+        self._on_end: Callable[[str | None], object] = lambda _reason: None
         self._numbers = itertools.count(READY + 1)
         self._waiting: dict[int, tuple[asyncio.Future[Scored], int]] = {}
         self._waiting_bytes = 0
@@ -96,24 +108,55 @@ class ModelProcess:
         self._transport: asyncio.WriteTransport | None = None
 
     async def start(self) -> None:
-        """Load the model and wait until it can score.
+        """Start the process, which imports its libraries and waits.
 
         Raises:
-            ModelDown: it cannot be loaded; the text says why.
+            ModelDown: there can be no folder for it.
         """
         self._loop = asyncio.get_running_loop()
         self._ready: asyncio.Future[None] = self._loop.create_future()
         self._ended: asyncio.Future[None] = self._loop.create_future()
+        try:
+            self._slot = await asyncio.to_thread(self._make_slot)
+        except OSError as error:
+            self._is_over, self._broken = True, f"there is no place for its files ({error.strerror})"
+            self._ended.set_result(None)
+            raise ModelDown(self._broken) from error
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         self._transport, _ = await self._loop.create_unix_connection(lambda: _Channel(self), sock=ours)
         threading.Thread(target=self._run, args=(theirs,), daemon=True).start()
+
+    async def load(self, folder: Path, *, niceness: int, on_end: Callable[[str | None], object]) -> None:
+        """Load the model in a folder and wait until it can score.
+
+        Args:
+            niceness: how far it gives way to other processes, from 0 to 19.
+            on_end: told why the process ended, once; None when it was asked to.
+
+        Raises:
+            ModelDown: it cannot be loaded; the text says why.
+        """
+        self._on_end = on_end
+        if self._is_over or self._transport is None:
+            raise ModelDown(self._broken or "it has not been started")
+        try:
+            await asyncio.to_thread(fill, self._slot, folder)
+        except GatehouseError as error:
+            self.kill(error.message)
+            raise ModelDown(error.message) from error
+        self._transport.write(encode(Frame(number=READY, head={"niceness": niceness})))
         try:
             async with asyncio.timeout(LOAD_S):
                 await asyncio.shield(self._ready)
         except TimeoutError as error:
             self.kill(f"it took longer than {LOAD_S:g} seconds to load")
             raise ModelDown(f"it took longer than {LOAD_S:g} seconds to load") from error
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the process has ended."""
+        return self._is_over
 
     @property
     def is_idle(self) -> bool:
@@ -176,8 +219,7 @@ class ModelProcess:
             FrameBroken: it is not in the form that was agreed.
         """
         if frame.number == READY:
-            if not self._ready.done():
-                self._ready.set_result(None)
+            self._hear_ready(frame)
             return
         self._progress_s = self._loop.time()
         answered, size = self._waiting.pop(frame.number, (None, 0))
@@ -194,10 +236,25 @@ class ModelProcess:
         if not answered.done():
             answered.set_result(scored)
 
+    def _hear_ready(self, frame: Frame) -> None:
+        try:
+            self.modules = _Ready(**frame.head).modules
+        except (ValidationError, TypeError) as error:
+            raise FrameBroken("a word of being ready in another form") from error
+        if not self._ready.done():
+            self._ready.set_result(None)
+
+    def _make_slot(self) -> Path:
+        self._slots.mkdir(parents=True, exist_ok=True)
+        slot = Path(tempfile.mkdtemp(dir=self._slots))
+        # The sandbox reads as nobody in particular.
+        slot.chmod(0o755)
+        return slot
+
     def _run(self, theirs: socket.socket) -> None:
         try:
             outcome = self._runner.serve(
-                self._folder, theirs.fileno(), niceness=self._niceness, is_cancelled=self._cancelled.is_set
+                self._slot, theirs.fileno(), modules=self.modules, is_cancelled=self._cancelled.is_set
             )
             reason = outcome.reason if isinstance(outcome, RunFailure) else None
         except GatehouseError as error:
@@ -206,6 +263,7 @@ class ModelProcess:
             reason = f"{type(error).__name__}: {error}"
         finally:
             theirs.close()
+            shutil.rmtree(self._slot, ignore_errors=True)
         with contextlib.suppress(RuntimeError):
             # The loop may have been closed by now.
             self._loop.call_soon_threadsafe(self._conclude, reason)

@@ -41,6 +41,8 @@ from services.serving.metrics import Metrics
 from services.serving.pair_log import PairLog
 from services.serving.record import ServingRecord
 from services.serving.shadowing import Shadow
+from services.serving.spares import Spares
+from services.serving.tally import Tally
 from services.serving.watching import Wanted, Watch
 from services.store import Store
 
@@ -60,6 +62,7 @@ class ServeOptions:
         is_strict: refuse values that would reach the model as something else than was sent.
         slices: columns of requests that the paired log keeps.
         standbys: how many of previous and fallback are kept loaded, so that going back takes no loading.
+        has_spare: whether a process waits with its libraries imported, so that a new version is loaded in a moment.
         memory_mib: what each version may hold.
         log_seconds: how old a row of the paired log may become before it is on disk.
     """
@@ -73,6 +76,7 @@ class ServeOptions:
     is_strict: bool = False
     slices: tuple[str, ...] = ()
     standbys: int = 2
+    has_spare: bool = True
     memory_mib: int = 2048
     log_seconds: float = 15.0
 
@@ -101,10 +105,12 @@ class ScoringServer:
         self._options = options
         self._metrics = Metrics(model)
         self._record = ServingRecord(
-            model, store=parts.store, audit=parts.audit, actor=actor, folder=parts.home / "serving"
-        )
-        self._log = PairLog(
-            parts.log_folder, self._metrics, seconds=options.log_seconds, on_trouble=self._note_log_trouble
+            model,
+            store=parts.store,
+            audit=parts.audit,
+            actor=actor,
+            folder=parts.home / "serving",
+            tell=self._tell_state,
         )
         self._watch = Watch(
             model,
@@ -135,10 +141,10 @@ class ScoringServer:
             Unavailable: the version that is pinned cannot be loaded, or the port is taken.
             Unreachable: the store does not answer.
         """
-        with bound_socket(self._options.host, self._options.port) as listening:
-            asyncio.run(self._run(listening, on_ready))
+        with bound_socket(self._options.host, self._options.port) as listening, self._record.opened() as tally:
+            asyncio.run(self._run(listening, tally, on_ready))
 
-    async def _run(self, listening: socket.socket, on_ready: Callable[[str, int], object]) -> None:
+    async def _run(self, listening: socket.socket, tally: Tally, on_ready: Callable[[str, int], object]) -> None:
         self._loop = asyncio.get_running_loop()
         self._changed = asyncio.Event()
         self._settled = asyncio.Event()
@@ -146,13 +152,26 @@ class ScoringServer:
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, stop.set)
         options = self._options
-        self._shadow = Shadow(self._log, self._metrics, slices=options.slices, timeout_s=options.patience.candidate_s)
+        self._log = PairLog(
+            self._parts.log_folder,
+            self._metrics,
+            tally,
+            seconds=options.log_seconds,
+            on_trouble=self._note_log_trouble,
+        )
+        self._shadow = Shadow(
+            self._log, self._metrics, tally, slices=options.slices, timeout_s=options.patience.candidate_s
+        )
         self._engine = Engine(
             self._model, self._metrics, self._shadow, patience=options.patience, is_strict=options.is_strict
         )
         self._fleet = Fleet(
             fetch=lambda version: asyncio.to_thread(self._parts.folders.get, self._model, version),
-            runner=ModelRunner(Limits(is_endless=True, memory_bytes=options.memory_mib * MIB)),
+            spares=Spares(
+                self._record.slots,
+                runner=ModelRunner(Limits(is_endless=True, memory_bytes=options.memory_mib * MIB)),
+                is_kept=options.has_spare,
+            ),
             on_failure=self._note_failure,
         )
         self._watch.start()
@@ -199,7 +218,9 @@ class ScoringServer:
         )
         self._log.start()
         self._shadow.start()
-        self._record.start(address=address, version=serving.lineup.route.champion)
+        before = self._record.start(address=address, version=serving.lineup.route.champion)
+        self._metrics.count(self._metrics.lost, by=before.rows)
+        self._metrics.count(self._metrics.dropped, "the server was killed", by=before.requests)
         # What is loaded by now stays: the collector need not walk through it in the middle of a request.
         gc.freeze()
         answering = asyncio.create_task(server.serve(sockets=[listening]))
@@ -210,7 +231,7 @@ class ScoringServer:
         await self._shadow.close()
         await asyncio.to_thread(self._log.close)
         lost = int(self._metrics.read(self._metrics.lost))
-        await asyncio.to_thread(self._record.close, lost_log_rows=lost)
+        await asyncio.to_thread(self._record.stop, lost_log_rows=lost)
 
     # What is to serve
 
@@ -312,6 +333,16 @@ class ScoringServer:
             "loaded": sorted({kept.seat.version for kept in self._fleet.list_kept() if kept.problem is None}),
             "route_age_s": round(self._watch.age_s, 1),
             "problems": problems,
+        }
+
+    def _tell_state(self) -> Mapping[str, Any]:
+        metrics = self._metrics
+        return {
+            **self._tell_health(),
+            "requests": metrics.total(metrics.requests),
+            "paired": metrics.total(metrics.pairs),
+            "dropped": metrics.total(metrics.dropped),
+            "lost_rows": metrics.total(metrics.lost),
         }
 
     def _refresh(self) -> None:

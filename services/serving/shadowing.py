@@ -25,6 +25,7 @@ from services.serving.pair_log import PairLog
 from services.serving.pairs import Pair, Side, names_classes, slices_of
 from services.serving.process import Invocation, ModelBusy, ModelDown, ModelTooSlow, Scored
 from services.serving.requests import read_frame
+from services.serving.tally import Counted, Tally
 from services.signatures.values import Signature
 
 MAX_QUEUED = 1000
@@ -65,9 +66,12 @@ class Shadow:
         timeout_s: how long the other version may take.
     """
 
-    def __init__(self, log: PairLog, metrics: Metrics, *, slices: Sequence[str], timeout_s: float) -> None:
+    def __init__(
+        self, log: PairLog, metrics: Metrics, tally: Tally, *, slices: Sequence[str], timeout_s: float
+    ) -> None:
         self._log = log
         self._metrics = metrics
+        self._tally = tally
         self._slices = slices
         self._timeout_s = timeout_s
         self._queue: deque[Answered] = deque()
@@ -88,6 +92,7 @@ class Shadow:
             self._metrics.count(self._metrics.dropped, "the queue is full")
             return
         self._queue.append(answered)
+        self._tally.count(Counted.REQUESTS_TAKEN)
         self._bytes += size
         self._filled.set()
         self._emptied.clear()
@@ -102,6 +107,7 @@ class Shadow:
             await asyncio.wait([self._runner])
         if self._queue:
             self._metrics.count(self._metrics.dropped, "the server stopped", by=len(self._queue))
+            self._tally.count(Counted.REQUESTS_SETTLED, by=len(self._queue))
 
     async def _run(self) -> None:
         while True:
@@ -115,6 +121,7 @@ class Shadow:
             except Exception as error:  # noqa: BLE001 - one request that cannot be paired must not end pairing
                 self._metrics.count(self._metrics.dropped, type(error).__name__)
             self._queue.popleft()
+            self._tally.count(Counted.REQUESTS_SETTLED)
             self._bytes -= len(answered.invocation.body)
 
     async def _pair(self, answered: Answered) -> None:

@@ -24,6 +24,7 @@ from sqlalchemy import (
 )
 
 from services.store.metadata import BigKey, metadata
+from services.store.rows import find_row, list_rows
 from services.store.unit_of_work import UnitOfWork
 
 CHANGES = Table(
@@ -81,8 +82,7 @@ def add_change(unit: UnitOfWork, values: Mapping[str, Any]) -> int:
 def find_change(unit: UnitOfWork, change_id: int, *, for_update: bool = False) -> Mapping[str, Any] | None:
     """Return the row of a change, locked where the database locks rows."""
     query = select(CHANGES).where(CHANGES.c.id == change_id)
-    row = unit.connection.execute(query.with_for_update() if for_update else query).mappings().first()
-    return dict(row) if row else None
+    return find_row(unit, query.with_for_update() if for_update else query)
 
 
 def update_change(unit: UnitOfWork, change_id: int, **values: Any) -> None:
@@ -115,7 +115,7 @@ def list_changes(
         query = query.where(CHANGES.c.id.in_(ids))
     if before_id is not None:
         query = query.where(CHANGES.c.id < before_id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def list_by_deadline(
@@ -148,7 +148,7 @@ def list_by_deadline(
         query = query.where(or_(CHANGES.c.state == "approved", ~is_theirs))
     if after is not None:
         query = query.where(tuple_(CHANGES.c.expires_us, CHANGES.c.id) > after)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def count_by_state(unit: UnitOfWork, states: Sequence[str], *, kinds: Sequence[str] | None = None) -> Mapping[str, int]:

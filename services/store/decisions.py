@@ -9,6 +9,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, case, de
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.metadata import metadata
+from services.store.rows import find_row
 from services.store.unit_of_work import UnitOfWork
 
 BLOCKS = Table(
@@ -54,8 +55,7 @@ def find_standing_block(unit: UnitOfWork, *, model: str, customer: str, now_us: 
         .order_by(BLOCKS.c.until_us.desc())
         .limit(1)
     )
-    row = unit.connection.execute(query).mappings().first()
-    return None if row is None else dict(row)
+    return find_row(unit, query)
 
 
 def delete_ended_blocks(unit: UnitOfWork, *, model: str, before_us: int) -> int:

@@ -27,6 +27,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.append_only import refuse_changes
 from services.store.metadata import BigKey, metadata
+from services.store.rows import find_row, list_rows
 from services.store.unit_of_work import UnitOfWork
 
 DOCUMENTS = Table(
@@ -126,8 +127,7 @@ def add_state(
 def find_revision(unit: UnitOfWork, kind: str, name: str, number: int) -> Mapping[str, Any] | None:
     """Return the row of one revision with its latest state."""
     query = _REVISION_QUERY.where(DOCUMENTS.c.kind == kind, DOCUMENTS.c.name == name, REVISIONS.c.number == number)
-    row = unit.connection.execute(query).mappings().first()
-    return None if row is None else dict(row)
+    return find_row(unit, query)
 
 
 def list_revisions(
@@ -157,14 +157,13 @@ def find_in_force(
         entered = entered.where(STATES.c.at_us <= at_us)
     last = entered.subquery()
     query = _REVISION_QUERY.add_columns(last.c.since_us).join(last, last.c.revision_id == REVISIONS.c.id)
-    row = unit.connection.execute(query).mappings().first()
-    return None if row is None else dict(row)
+    return find_row(unit, query)
 
 
 def list_states(unit: UnitOfWork, revision_id: int) -> Sequence[Mapping[str, Any]]:
     """Return the states that a revision has passed through, oldest first."""
     query = select(STATES).where(STATES.c.revision_id == revision_id).order_by(STATES.c.id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def find_head(unit: UnitOfWork, kind: str, name: str, *, states: Sequence[str]) -> int | None:
@@ -194,4 +193,4 @@ def list_documents(
         query = query.where(DOCUMENTS.c.kind == kind)
     if after is not None:
         query = query.where(tuple_(DOCUMENTS.c.kind, DOCUMENTS.c.name) > after)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)

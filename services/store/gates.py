@@ -25,6 +25,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.store.append_only import refuse_changes
 from services.store.metadata import BigKey, metadata
+from services.store.rows import add_row, find_row, list_rows
 from services.store.unit_of_work import UnitOfWork
 
 _KEY = BigInteger().with_variant(Integer, "sqlite")
@@ -108,9 +109,7 @@ for _table in (REPORTS, RESULTS):
 
 def add_report(unit: UnitOfWork, report: Mapping[str, Any], results: Sequence[Mapping[str, Any]]) -> int:
     """Insert a report with its results, in order, and return its id."""
-    inserted = unit.connection.execute(insert(REPORTS).values(**report)).inserted_primary_key
-    assert inserted is not None
-    report_id = int(inserted[0])
+    report_id = add_row(unit, REPORTS, report)
     shared = {key: report[key] for key in ("model", "stage", "version")}
     rows = [{"report_id": report_id, "place": place, **shared, **result} for place, result in enumerate(results)]
     if rows:
@@ -120,8 +119,7 @@ def add_report(unit: UnitOfWork, report: Mapping[str, Any], results: Sequence[Ma
 
 def find_report(unit: UnitOfWork, report_id: int) -> Mapping[str, Any] | None:
     """Return the row of a report."""
-    row = unit.connection.execute(select(REPORTS).where(REPORTS.c.id == report_id)).mappings().first()
-    return None if row is None else dict(row)
+    return find_row(unit, select(REPORTS).where(REPORTS.c.id == report_id))
 
 
 def list_results(unit: UnitOfWork, report_ids: Sequence[int]) -> Mapping[int, Sequence[Mapping[str, Any]]]:
@@ -149,7 +147,7 @@ def list_reports(
             query = query.where(column == value)
     if before_id is not None:
         query = query.where(REPORTS.c.id < before_id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def list_newest_reports(
@@ -170,8 +168,7 @@ def list_newest_reports(
         is_later = or_(REPORTS.c.model > model, (REPORTS.c.model == model) & (REPORTS.c.version > version))
         newest = newest.where(is_later)
     query = select(REPORTS).where(REPORTS.c.id.in_(newest.scalar_subquery()))
-    rows = unit.connection.execute(query.order_by(REPORTS.c.model, REPORTS.c.version)).mappings()
-    return [dict(row) for row in rows]
+    return list_rows(unit, query.order_by(REPORTS.c.model, REPORTS.c.version))
 
 
 def list_newest_of_model(unit: UnitOfWork, *, model: str, stage: str, limit: int) -> Sequence[Mapping[str, Any]]:
@@ -184,7 +181,7 @@ def list_newest_of_model(unit: UnitOfWork, *, model: str, stage: str, limit: int
         .limit(limit)
     )
     query = select(REPORTS).where(REPORTS.c.id.in_(newest.scalar_subquery())).order_by(REPORTS.c.version.desc())
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def list_trend(unit: UnitOfWork, *, model: str, stage: str, gate: str, limit: int) -> Sequence[Mapping[str, Any]]:
@@ -196,20 +193,17 @@ def list_trend(unit: UnitOfWork, *, model: str, stage: str, gate: str, limit: in
         .order_by(RESULTS.c.report_id.desc())
         .limit(limit)
     )
-    return [dict(row) for row in unit.connection.execute(query).mappings()][::-1]
+    return list_rows(unit, query)[::-1]
 
 
 def add_waiver(unit: UnitOfWork, values: Mapping[str, Any]) -> int:
     """Insert a waiver and return its id."""
-    inserted = unit.connection.execute(insert(WAIVERS).values(**values)).inserted_primary_key
-    assert inserted is not None
-    return int(inserted[0])
+    return add_row(unit, WAIVERS, values)
 
 
 def find_waiver(unit: UnitOfWork, waiver_id: int) -> Mapping[str, Any] | None:
     """Return the row of a waiver."""
-    row = unit.connection.execute(select(WAIVERS).where(WAIVERS.c.id == waiver_id)).mappings().first()
-    return None if row is None else dict(row)
+    return find_row(unit, select(WAIVERS).where(WAIVERS.c.id == waiver_id))
 
 
 def revoke_waiver(unit: UnitOfWork, waiver_id: int, *, actor: str, at_us: int) -> None:
@@ -237,7 +231,7 @@ def list_waivers(
         query = query.where(WAIVERS.c.expires_us > standing_at_us, WAIVERS.c.revoked_us.is_(None))
     if before_id is not None:
         query = query.where(WAIVERS.c.id < before_id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def put_answer(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
@@ -252,4 +246,4 @@ def put_answer(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
 def list_answers(unit: UnitOfWork, *, model: str, version: int) -> Sequence[Mapping[str, Any]]:
     """Return the answers given for a version, by item."""
     query = select(ANSWERS).where(ANSWERS.c.model == model, ANSWERS.c.version == version).order_by(ANSWERS.c.item)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Index, Integer, Table, Text, and_, func, insert, select
 
 from services.store.metadata import BigKey, metadata
+from services.store.rows import find_row, list_rows
 from services.store.unit_of_work import UnitOfWork
 
 PINS = Table(
@@ -33,8 +34,7 @@ def add_pins(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
 def find_pins(unit: UnitOfWork, model: str) -> Mapping[str, Any] | None:
     """Return the newest pins of a model."""
     query = select(PINS).where(PINS.c.model == model).order_by(PINS.c.id.desc()).limit(1)
-    row = unit.connection.execute(query).mappings().first()
-    return dict(row) if row else None
+    return find_row(unit, query)
 
 
 def list_pins(
@@ -54,7 +54,7 @@ def list_pins(
         query = query.where(PINS.c.model == model)
     if after is not None:
         query = query.where(PINS.c.model > after)
-    return [dict(row) for row in unit.connection.execute(query.limit(limit)).mappings()]
+    return list_rows(unit, query.limit(limit))
 
 
 def list_pin_history(
@@ -64,7 +64,7 @@ def list_pin_history(
     query = select(PINS).where(PINS.c.model == model).order_by(PINS.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(PINS.c.id < before_id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def was_current(unit: UnitOfWork, model: str, version: int) -> bool:

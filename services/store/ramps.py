@@ -29,6 +29,7 @@ from sqlalchemy import (
 from services.store.append_only import refuse_changes
 from services.store.metadata import BigKey, metadata
 from services.store.pins import PINS
+from services.store.rows import add_row, find_row, list_rows
 from services.store.unit_of_work import UnitOfWork
 
 _OPEN = text("is_open")
@@ -80,9 +81,7 @@ refuse_changes(ENTRIES)
 
 def add_ramp(unit: UnitOfWork, values: Mapping[str, Any]) -> int:
     """Insert a ramp and return its id."""
-    key = unit.connection.execute(insert(RAMPS).values(**values)).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return add_row(unit, RAMPS, values)
 
 
 def update_ramp(unit: UnitOfWork, ramp_id: int, **values: Any) -> None:
@@ -93,8 +92,7 @@ def update_ramp(unit: UnitOfWork, ramp_id: int, **values: Any) -> None:
 def find_ramp(unit: UnitOfWork, ramp_id: int, *, for_update: bool = False) -> Mapping[str, Any] | None:
     """Return a ramp, locked until the end of the transaction if asked for."""
     query = select(RAMPS).where(RAMPS.c.id == ramp_id)
-    row = unit.connection.execute(query.with_for_update() if for_update else query).mappings().first()
-    return dict(row) if row else None
+    return find_row(unit, query.with_for_update() if for_update else query)
 
 
 def list_ramps(
@@ -113,7 +111,7 @@ def list_ramps(
         query = query.where(RAMPS.c.is_open == is_open)
     if before_id is not None:
         query = query.where(RAMPS.c.id < before_id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def add_entry(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
@@ -124,7 +122,7 @@ def add_entry(unit: UnitOfWork, values: Mapping[str, Any]) -> None:
 def list_entries(unit: UnitOfWork, ramp_id: int) -> Sequence[Mapping[str, Any]]:
     """Return the way of a ramp, oldest first."""
     query = select(ENTRIES).where(ENTRIES.c.ramp_id == ramp_id).order_by(ENTRIES.c.id)
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def find_route(unit: UnitOfWork, model: str) -> Mapping[str, Any] | None:
@@ -145,5 +143,4 @@ def find_route(unit: UnitOfWork, model: str) -> Mapping[str, Any] | None:
         .order_by(PINS.c.id.desc())
         .limit(1)
     )
-    row = unit.connection.execute(query).mappings().first()
-    return dict(row) if row else None
+    return find_row(unit, query)

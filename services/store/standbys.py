@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, Integer, Table, Text, delete, insert, select, update
 
 from services.store.metadata import metadata
+from services.store.rows import list_rows
 from services.store.unit_of_work import UnitOfWork
 
 STANDBYS = Table(
@@ -36,7 +37,7 @@ def list_standbys(unit: UnitOfWork, *, models: Sequence[str] | None = None) -> S
     query = select(STANDBYS).order_by(STANDBYS.c.model, STANDBYS.c.version)
     if models is not None:
         query = query.where(STANDBYS.c.model.in_(models))
-    return [dict(row) for row in unit.connection.execute(query).mappings()]
+    return list_rows(unit, query)
 
 
 def delete_standby(unit: UnitOfWork, model: str, version: int) -> None:

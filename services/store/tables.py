@@ -13,6 +13,7 @@ from services.store import (
     ramps,
     registry_drift,
     registry_index,
+    servers,
     sessions,
     standbys,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "ramps",
     "registry_drift",
     "registry_index",
+    "servers",
     "sessions",
     "standbys",
 ]

@@ -9,7 +9,7 @@ from typing import Any
 
 from services.audit import AuditLog
 from services.changes import Change, Changes, Execution, Proof
-from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback
+from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback, Servers
 from services.deployments.pins_file import PinsFile
 from services.deployments.ramp_records import RampWriter
 from services.deployments.standbys import Standbys
@@ -150,6 +150,7 @@ def build_world(
     folder: Path,
     *,
     find_mlmodel: Callable[[str, int], bytes | None] = lambda _model, _version: MLMODEL,
+    pause: Callable[[float], object] = lambda _seconds: None,
 ) -> World:
     registry = registry_with_files(4)
     audit = AuditLog(store, clock=clock, home=folder)
@@ -175,6 +176,7 @@ def build_world(
         changes,
         standbys,
         PinsFile(folder / "pins.yaml", store, audit, drifts),
+        Servers(store, clock=clock, pause=pause),
         find_mlmodel=find_mlmodel,
     )
     return World(

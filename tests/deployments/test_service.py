@@ -18,7 +18,7 @@ def test_going_back_moves_pins_alias_stage_and_file(any_store: Store, clock: Fak
     world.pin(1, 2, 3)
     outcome = world.deployments.roll_back("fraud_detector", "previous", actor=MEERA, reason="3 blocks everybody")
     assert outcome.to_json() == {
-        "model": "fraud_detector", "from": 3, "to": 2, "state": "completed", "remaining": [],
+        "model": "fraud_detector", "from": 3, "to": 2, "state": "completed", "remaining": [], "servers": [],
     }  # fmt: skip
     assert world.pins.get("fraud_detector").versions == (2, 3, 1)
     assert world.registry.find_alias("fraud_detector", "production") == 2

@@ -207,9 +207,14 @@ class ServedHome:
         return [sys.executable, "-m", "app.cli", "serve", MODEL, "--port", "0", "--json", *options]
 
     @contextmanager
-    def serving(self, *options: str, standbys: int = 0, prefix: Sequence[str] = ()) -> Iterator[Server]:
+    def serving(
+        self, *options: str, standbys: int = 0, has_spare: bool = False, prefix: Sequence[str] = ()
+    ) -> Iterator[Server]:
         """Run `gatehouse serve` until the block ends."""
-        command = [*prefix, *self.command("--standbys", str(standbys), "--log-seconds", "0.5", *options)]
+        # A spare costs every test the imports of one more process.
+        spare = "--spare" if has_spare else "--no-spare"
+        given = ("--standbys", str(standbys), spare, "--log-seconds", "0.5", *options)
+        command = [*prefix, *self.command(*given)]
         log = self.folder / "serve.log"
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("GATEHOUSE_", "MLFLOW_"))}
         with log.open("ab") as errors:

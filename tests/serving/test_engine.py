@@ -20,6 +20,7 @@ from services.serving.pair_log import PairLog
 from services.serving.pairs import Pair
 from services.serving.process import Invocation, ModelBusy, ModelDown, ModelTooSlow, Scored
 from services.serving.shadowing import Shadow
+from services.serving.tally import Loss, Tally
 from services.signatures.schema_json import read_schema
 from services.signatures.values import Signature
 from tests.serving.builders import MODEL, FakeKept, line_up_fakes, rows, says
@@ -40,8 +41,8 @@ REFUSED = Scored(status=400, mimetype="application/json", latency_ms=1, message=
 class CollectedPairs(PairLog):
     """A log that keeps its pairs in memory."""
 
-    def __init__(self, folder: Path, metrics: Metrics) -> None:
-        super().__init__(folder, metrics)
+    def __init__(self, folder: Path, metrics: Metrics, tally: Tally) -> None:
+        super().__init__(folder, metrics, tally)
         self.pairs: list[Pair] = []
 
     def add(self, pair: Pair) -> bool:
@@ -52,8 +53,9 @@ class CollectedPairs(PairLog):
 class World:
     def __init__(self, folder: Path, lineup: Lineup, *, policy: str | None = None, is_strict: bool = False) -> None:
         self.metrics = Metrics(MODEL)
-        self.log = CollectedPairs(folder, self.metrics)
-        self.shadow = Shadow(self.log, self.metrics, slices=("a",), timeout_s=5)
+        self.tally = Tally(folder / "tally")
+        self.log = CollectedPairs(folder, self.metrics, self.tally)
+        self.shadow = Shadow(self.log, self.metrics, self.tally, slices=("a",), timeout_s=5)
         self.engine = Engine(MODEL, self.metrics, self.shadow, patience=Patience(), is_strict=is_strict)
         decisions = None if policy is None else Decisions(read_policy(policy, MODEL), MemoryOfBatch())
         self.engine.serving = Serving(lineup=lineup, decisions=decisions)
@@ -305,3 +307,16 @@ def test_a_full_queue_is_counted_and_nobody_waits_for_it(
     assert [predictions(reply) for reply in replies] == [[0.1]] * 10
     assert world.read("dropped", "the queue is full") == 7
     assert world.read("dropped", "the server stopped") == 3
+    assert world.tally.loss == Loss(requests=0, rows=0)
+
+
+def test_what_waits_to_be_paired_would_be_lost_with_the_process(tmp_path: Path, champion: FakeKept) -> None:
+    world = World(tmp_path, line_up_fakes(champion, FakeKept(version=2, answer=says(0.9))))
+
+    async def offer() -> Loss:
+        for number in range(3):
+            await world.engine.answer(rows((number, 0)), request_id=f"r{number}", key=None)
+        return world.tally.loss
+
+    # Nothing pairs: the shadow has not been started.
+    assert asyncio.run(offer()) == Loss(requests=3, rows=0)

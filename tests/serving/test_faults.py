@@ -17,6 +17,8 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
+from services.clock import utc_now
+from services.deployments import Servers
 from services.shadow.places import get_log_folder
 from tests.serving.builders import MODEL, MOODY, ServedHome, Server, await_true, rows, stop
 
@@ -82,6 +84,23 @@ def processes_of(server: Server, named: str) -> list[int]:
     return [pid for pid, _, command in found if pid in family and named in command and "bwrap" not in command]
 
 
+def processes_by_model(server: Server) -> tuple[list[int], int]:
+    """Return the processes that have a model, once one waits for one, and that one."""
+
+    def look() -> tuple[list[int], list[int]]:
+        found: tuple[list[int], list[int]] = ([], [])
+        for pid in processes_of(server, "services.jobs.child"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                # Not the shell that starts it, whose command names the same.
+                if Path(f"/proc/{pid}/exe").resolve().name.startswith("python"):
+                    found[not any(Path(f"/proc/{pid}/root/job/model").iterdir())].append(pid)
+        return found
+
+    await_true(lambda: len(look()[1]) == 1)
+    loaded, (spare,) = look()
+    return loaded, spare
+
+
 def change_pins_under_load(home: ServedHome, changes: int) -> None:
     for version in (1, 2, 3):
         home.place(version)
@@ -136,12 +155,75 @@ def test_a_server_that_is_killed_leaves_no_process_and_the_next_one_records_it(h
         server.process.kill()
         server.process.wait()
     await_true(lambda: not any(Path(f"/proc/{pid}").exists() for pid in left))
+    assert list((home.folder / "serving").iterdir())
     with home.serving(*MEMORY) as server:
         assert server.post(rows((1, 0))).json() == {"predictions": [0.01]}
         await_true(lambda: "serving:server:killed" in home.actions())
     assert sorted(home.actions()) == [
         "serving:server:killed", "serving:server:started", "serving:server:started", "serving:server:stopped",
     ]  # fmt: skip
+    assert list((home.folder / "serving").iterdir()) == []
+
+
+def test_pairs_that_a_killed_server_had_not_written_are_told_by_the_next_one(home: ServedHome) -> None:
+    home.place(1)
+    home.place(2)
+    home.pin(1)
+    home.ramp(1, 2)
+    with home.serving(*MEMORY, "--log-seconds", "3600") as server:
+        await_true(lambda: server.health()["loaded"] == [1, 2])
+        for number in range(3):
+            server.post(rows((1, 0), (2, number)))
+        await_true(lambda: server.metric("shadow_pairs_total") == 3)
+        server.process.kill()
+        server.process.wait()
+    with home.serving(*MEMORY) as server:
+        assert server.metric("log_rows_lost_total") == 6
+        await_true(lambda: "serving:server:killed" in home.actions())
+    (killed,) = [event for event in home.audit.list_events(limit=100).events if event.action == "serving:server:killed"]
+    assert killed.after is not None
+    assert (killed.after["lost_log_rows"], killed.after["lost_requests"]) == (6, 0)
+    assert "lost up to 6 rows" in killed.reason
+
+
+def test_what_a_server_does_is_told_in_the_store_while_it_runs(home: ServedHome) -> None:
+    home.place(1)
+    home.place(2)
+    home.pin(1)
+    servers = Servers(home.store, clock=utc_now)
+    with home.serving(*MEMORY) as server:
+        await_true(lambda: len(servers.list_servers(MODEL)) == 1)
+        (told,) = servers.list_servers(MODEL)
+        assert (told.address, told.status, told.version, told.is_silent) == (server.url, "ok", 1, False)
+        server.post(rows((1, 0)))
+        home.pin(2)
+        assert [each.version for each in servers.await_version(MODEL, 2, patience_s=60)] == [2]
+        await_true(lambda: servers.list_servers(MODEL)[0].requests == 1)
+        server.process.kill()
+        server.process.wait()
+    # It cannot say that it ended: it goes on being told of, as silent, until the next one finds its files.
+    assert [each.version for each in servers.list_servers(MODEL)] == [2]
+    with home.serving(*MEMORY) as server:
+        await_true(lambda: [each.address for each in servers.list_servers(MODEL)] == [server.url])
+    assert servers.list_servers(MODEL) == []
+
+
+def test_a_spare_takes_over_for_a_version_that_was_not_loaded_and_for_one_that_died(home: ServedHome) -> None:
+    home.place(1)
+    home.place(2)
+    home.pin(1)
+    with home.serving(*MEMORY, has_spare=True) as server, Load(server) as load:
+        (first,), spare = processes_by_model(server)
+        home.pin(2)
+        await_true(lambda: serves(server, 2))
+        await_true(lambda: not Path(f"/proc/{first}").exists())
+        # The one that waited is the one that answers, and another waits.
+        (second,), another = processes_by_model(server)
+        assert (second, another == spare) == (spare, False)
+        assert load.failed == []
+        os.kill(second, signal.SIGKILL)
+        await_true(lambda: server.metric("model_failures_total") == 1 and server.health()["status"] == "ok")
+        assert processes_by_model(server)[0] == [another]
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import pytest
 from services.serving.metrics import Metrics
 from services.serving.pair_log import PairLog
 from services.serving.pairs import Pair, Side
+from services.serving.tally import Tally
 from tests.serving.builders import MODEL, await_true
 
 AT = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -28,11 +29,13 @@ def pair(number: int, **slices: list[str | None]) -> Pair:
 class World:
     def __init__(self, folder: Path, **options: float) -> None:
         self.metrics = Metrics(MODEL)
+        self.tally = Tally(folder / "tally")
         self.folder = folder / "log"
         self.troubles: list[str | None] = []
         self.log = PairLog(
             self.folder,
             self.metrics,
+            self.tally,
             seconds=options.get("seconds", 0.0),
             max_waiting_rows=int(options.get("max_waiting_rows", 1000)),
             on_trouble=self.troubles.append,
@@ -66,6 +69,7 @@ def test_what_waits_is_written_at_the_end(tmp_path: Path) -> None:
     world.log.close()
     assert world.rows() == ["r0", "r1", "r2", "r3", "r4"]
     assert (world.read("logged"), world.read("lost")) == (5, 0)
+    assert world.tally.loss.rows == 0
 
 
 def test_what_cannot_be_written_waits_and_is_written_when_it_can_be(
@@ -91,6 +95,8 @@ def test_beyond_the_bound_rows_are_lost_and_counted(tmp_path: Path) -> None:
     world = World(tmp_path, seconds=3600, max_waiting_rows=3)
     assert [world.log.add(pair(number)) for number in range(5)] == [True, True, True, False, False]
     assert world.read("lost") == 2
+    # What waits for the disk would be lost with the process, and what was refused is told already.
+    assert world.tally.loss.rows == 3
 
 
 def test_the_bound_holds_for_what_could_not_be_written_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,6 +110,8 @@ def test_the_bound_holds_for_what_could_not_be_written_too(tmp_path: Path, monke
     assert not world.log.add(pair(4))
     world.log.close()
     assert world.read("lost") == 4
+    # All of it is told: nothing is left for a next server to tell.
+    assert world.tally.loss.rows == 0
 
 
 def test_rows_that_the_log_does_not_take_do_not_hold_up_others(tmp_path: Path) -> None:
@@ -114,3 +122,4 @@ def test_rows_that_the_log_does_not_take_do_not_hold_up_others(tmp_path: Path) -
     world.log.add(pair(2))
     world.log.close()
     assert (world.rows(), world.read("lost")) == (["r2"], 1)
+    assert world.tally.loss.rows == 0

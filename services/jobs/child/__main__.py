@@ -37,9 +37,16 @@ def _run(job: Mapping[str, Any], answer: Callable[..., None]) -> None:
     from services.jobs.child.measures import Subject, resident_bytes
     from services.jobs.child.predicting import predict
     from services.jobs.child.probing import probe
-    from services.jobs.child.serving import serve
+    from services.jobs.child.serving import await_order, serve
     from services.jobs.child.trying import try_requests
 
+    asked = job["commands"]
+    if asked[0]["do"] == "serve":
+        order = await_order(asked[0])
+        if order is None:
+            answer(report={"requests": 0})
+            return
+        asked = [{**asked[0], **order}]
     baseline_bytes = resident_bytes()
     answer(stage="loading the model")
     model = mlflow.pyfunc.load_model(job["model"])
@@ -50,7 +57,7 @@ def _run(job: Mapping[str, Any], answer: Callable[..., None]) -> None:
         baseline_bytes=baseline_bytes,
     )
     commands = {"probe": probe, "predict": predict, "try": try_requests, "serve": serve}
-    for command in job["commands"]:
+    for command in asked:
         if command["do"] == "predict_on_spark":
             # Brings in Spark, which may not be installed.
             from services.jobs.child.spark_scoring import predict_on_spark

@@ -1,5 +1,8 @@
 """The command `serve`: requests come through the socket CHANNEL_FD one after another, and each is answered.
 
+The first frame, number 0, is the order to load what has been put into the model's folder meanwhile: until then the
+process only has its libraries. It is answered, under the same number, when the model can score.
+
 What a request means and what its answer looks like is MLflow's own code, the one that its scoring server runs; the
 model is only wrapped, to see what went in and what came out. The head of an answer:
 
@@ -10,17 +13,30 @@ model is only wrapped, to see what went in and what came out. The head of an ans
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from services.jobs.child.exchange import READY, Frame, Frames, encode
 from services.jobs.child.failures import describe
 from services.jobs.child.measures import Stopwatch, Subject, as_values
 
+MAX_MODULES = 10_000
+MAX_NAME = 200
 READ_BYTES = 1 << 20
 MAX_MESSAGE = 2000
+
+
+def await_order(command: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Import the modules that a model is likely to want, and return the order to load; None if none will come."""
+    for name in command["modules"]:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    return next((frame.head for frame in _frames(int(os.environ["CHANNEL_FD"]))), None)
 
 
 def serve(subject: Subject, command: Mapping[str, Any], answer: Callable[..., None]) -> dict[str, Any]:
@@ -32,10 +48,10 @@ def serve(subject: Subject, command: Mapping[str, Any], answer: Callable[..., No
     warm_up = scorer.warm_up()
     # What is loaded stays: the collector need not walk through it in the middle of a request.
     gc.freeze()
-    _send(channel, Frame(number=READY, head={"warm_up": warm_up}))
+    _send(channel, Frame(number=READY, head={"warm_up": warm_up, "modules": _list_modules()}))
     answer(stage="serving")
     count = 0
-    for request in _requests(channel):
+    for request in _frames(channel):
         _send(channel, scorer.answer(request))
         count += 1
         if scorer.is_spent:
@@ -138,7 +154,13 @@ def _values(output: Any, data: Any) -> list[float | str | None] | None:
         return None
 
 
-def _requests(channel: int) -> Iterator[Frame]:
+def _list_modules() -> Sequence[str]:
+    """Return the modules that are loaded, in the order in which they were: the next version is likely to want them."""
+    found = [name for name, module in list(sys.modules.items()) if getattr(module, "__spec__", None) is not None]
+    return [name for name in found if name.replace(".", "_").isidentifier() and len(name) <= MAX_NAME][:MAX_MODULES]
+
+
+def _frames(channel: int) -> Iterator[Frame]:
     frames = Frames()
     while chunk := os.read(channel, READ_BYTES):
         yield from frames.feed(chunk)

@@ -13,7 +13,7 @@ from sqlalchemy import inspect, text
 from services.errors import Conflict
 from services.store.unit_of_work import Store, UnitOfWork
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest migration; a store that is there already needs no Alembic, which costs a third of a second to import."""
 
 
