@@ -28,7 +28,9 @@ def show(ref: str, *, as_json: bool) -> int:
     version = resolve_reference(gatehouse.registry, parse_reference(ref))
     tier = tier_of(gatehouse.registry.get_model(version.name), version)
     evidence = gatehouse.readiness.list_evidence(version)
-    states = gatehouse.checklists.list_states(version.name, version.version, evidence, tier=tier)
+    states = gatehouse.checklists.list_states(
+        version.name, version.version, evidence, made_at=version.created_at, tier=tier
+    )
     held = sum(state.is_held for state in states)
     document = {
         "reference": version.reference,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 import streamlit as st
 
@@ -26,8 +27,8 @@ def show(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
         ui.empty_state("No version yet", "Readiness is asked of a version.", icon="checklist")
         return
     with ui.guarded(), ui.loading(height=400):
-        evidence = _evidence(model.name, version, model.updated_at.isoformat())
-        states = gatehouse.checklists.list_states(model.name, version, evidence, tier=model.tier)
+        made_at, evidence = _evidence(model.name, version, model.updated_at.isoformat())
+        states = gatehouse.checklists.list_states(model.name, version, evidence, made_at=made_at, tier=model.tier)
         _cards(states)
         _table(gatehouse, states)
         if Permission.REQUEST_CHANGE in actor.permissions:
@@ -35,9 +36,10 @@ def show(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
 
 
 @st.cache_data(ttl=_KEPT_S, max_entries=64, show_spinner=False)
-def _evidence(name: str, version: int, _updated: str) -> dict[str, str]:
+def _evidence(name: str, version: int, _updated: str) -> tuple[datetime, dict[str, str]]:
     gatehouse = get_gatehouse()
-    return dict(gatehouse.readiness.list_evidence(gatehouse.registry.get_version(name, version)))
+    found = gatehouse.registry.get_version(name, version)
+    return found.created_at, dict(gatehouse.readiness.list_evidence(found))
 
 
 def _cards(states: Sequence[ItemState]) -> None:

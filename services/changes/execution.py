@@ -96,7 +96,18 @@ class Executor:
         """Run again what a process that died, or a registry that was away, left in execution."""
         with self._store.read() as unit:
             abandoned = self._list_abandoned(unit)
-        return [change for change_id in abandoned if (change := self._resume(change_id))]
+        driven = []
+        for change_id in abandoned:
+            try:
+                change = self._resume(change_id)
+            except Unreachable:
+                raise
+            except Exception:  # noqa: BLE001 - a fault of ours, or of a kind, keeps no other change from being driven on
+                _log.exception("the execution of change %d broke", change_id)
+                continue
+            if change is not None:
+                driven.append(change)
+        return driven
 
     def check_evidence(self, change: Change, actor: Actor) -> None:
         """Read the bound facts live and void the change if they differ from what approvals cover.
@@ -126,10 +137,16 @@ class Executor:
             self._lease(unit, current)
             leased = get_change(unit, change_id)
             unit.commit()
+        worker = system_actor("worker")
         try:
-            return self._run(leased, system_actor("worker"))
+            return self._run(leased, worker)
         except Unreachable:
             return None
+        except Exception:
+            if self._clock() < leased.expires_at:
+                raise
+            broken = Execution(is_done=False, obstacle="It broke inside Gatehouse; the worker's log says how.")
+            return self._finish(leased, broken, ChangeState.FAILED, worker)
 
     def _list_abandoned(self, unit: UnitOfWork) -> Sequence[int]:
         longest_us = LONGEST_LEASE // timedelta(microseconds=1)
@@ -165,6 +182,20 @@ class Executor:
         return self._finish(change, execution, ChangeState.COMPLETED if execution.is_done else ChangeState.VOID, actor)
 
     def _finish(self, change: Change, execution: Execution, state: ChangeState, actor: Actor) -> Change:
+        try:
+            finished = self._record_end(change, execution, state, actor)
+        except Unreachable:
+            raise
+        except GatehouseError as error:
+            # What the kind writes at the end is refused, as where a drift was closed meanwhile: so it never will be.
+            refused = Execution(is_done=False, detail=execution.detail, obstacle=error.message)
+            finished = self._record_end(change, refused, ChangeState.FAILED, actor)
+        self._reached("finished")
+        if finished.state is ChangeState.COMPLETED:
+            self._tell_rivals(finished, actor)
+        return finished
+
+    def _record_end(self, change: Change, execution: Execution, state: ChangeState, actor: Actor) -> Change:
         with self._store.write() as unit:
             current = get_change(unit, change.id, for_update=True)
             if current.epoch != change.epoch:
@@ -185,10 +216,9 @@ class Executor:
                 self._notices.put(unit, finished, "execution:completed", actor)
             else:
                 self._record(unit, change, "execution:aborted", actor, execution.obstacle, state)
+            if state is ChangeState.FAILED:
+                self._kinds[change.kind].closed(unit, finished, actor)
             unit.commit()
-        self._reached("finished")
-        if state is ChangeState.COMPLETED:
-            self._tell_rivals(finished, actor)
         return finished
 
     def _tell_rivals(self, done: Change, actor: Actor) -> None:

@@ -57,7 +57,7 @@ class ChangeKind(Protocol):
         """Make it so. Runs again after a crash at any point, so every step must be idempotent."""
 
     def closed(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
-        """Write what follows from a change that was rejected, cancelled or has expired; its event is written."""
+        """Write what follows from a change that was rejected or cancelled, expired or failed; its event is written."""
 
     def completed(self, unit: UnitOfWork, change: Change, execution: Execution, actor: Actor) -> None:
         """Write what follows from execution, with the event that says it is done."""

@@ -29,7 +29,7 @@ def digest_evidence(bound: Mapping[str, Any], findings: Mapping[str, Any], polic
 def proof_columns(proof: Proof) -> dict[str, Any]:
     """Return the columns of a change that a proof decides."""
     return {
-        "state": (ChangeState.BLOCKED if proof.blocker else ChangeState.AWAITING_APPROVAL).value,
+        "state": _state_of(proof).value,
         "blocker": proof.blocker,
         "bound": _plain(proof.bound),
         "findings": _plain(proof.findings),
@@ -78,6 +78,12 @@ def to_change(row: Mapping[str, Any], decisions: Sequence[Mapping[str, Any]]) ->
             for decision in decisions
         ),
     )
+
+
+def _state_of(proof: Proof) -> ChangeState:
+    if proof.blocker:
+        return ChangeState.BLOCKED
+    return ChangeState.AWAITING_APPROVAL if proof.required_approvals else ChangeState.APPROVED
 
 
 def _plain(value: Any) -> Any:

@@ -14,7 +14,7 @@ from services.changes.values import OPEN, PENDING, Change, ChangeState, Decision
 from services.clock import Clock, to_micros, to_text
 from services.errors import Conflict, Forbidden, InvalidInput
 from services.identity import Identity
-from services.identity.actors import Actor, Permission, system_actor
+from services.identity.actors import Actor, Permission, is_same_person, system_actor
 from services.jobs.outbox import Outbox
 from services.store import Store, UnitOfWork
 from services.store import changes as rows
@@ -22,7 +22,6 @@ from services.store import changes as rows
 MAX_REASON = 4000
 _VERBS = {
     "request:cancelled": "cancel",
-    "request:expired": "expire",
     "request:rejected": "reject",
     "changes:requested": "ask for changes in",
 }
@@ -130,8 +129,9 @@ class Changes:
             return f"{actor.name} does not hold the permission to approve this."
         if actor.name == change.requester:
             return "You asked for this yourself; somebody else has to approve it."
-        if actor.name in change.barred:
-            return f"You {change.barred[actor.name]}, so somebody else has to approve it."
+        for name, why in change.barred.items():
+            if is_same_person(actor.name, name):
+                return f"You {why}, so somebody else has to approve it."
         if actor.name in {record.actor for record in change.approvals}:
             return "You have approved this already."
         return None
@@ -150,9 +150,6 @@ class Changes:
         self._identity.demand(actor, asked.permission_to_request(payload), subject=asked.subject(payload))
         proof = asked.prove(payload, actor)
         now = self._clock()
-        columns = proof_columns(proof)
-        if not proof.blocker and proof.required_approvals == 0:
-            columns["state"] = ChangeState.APPROVED.value
         with self._store.write() as unit:
             change_id = rows.add_change(
                 unit,
@@ -168,7 +165,7 @@ class Changes:
                     "updated_us": to_micros(now),
                     "expires_us": to_micros(now + proof.expires_after),
                     "epoch": 0,
-                    **columns,
+                    **proof_columns(proof),
                 },
             )
             change = get_change(unit, change_id)
@@ -205,19 +202,24 @@ class Changes:
         """Take a request back.
 
         Raises:
-            Forbidden: the actor is neither the requester nor one who may approve.
+            Forbidden: the actor is neither the requester, who may still ask for such things, nor one who may approve.
             Conflict: the change is over, or in execution.
+            InvalidInput: the reason is too long.
         """
         change = self.get(change_id)
         if actor.name != change.requester:
             self._demand_approver(change, actor)
+        else:
+            asking = self._kinds[change.kind].permission_to_request(change.payload)
+            self._identity.demand(actor, asking, subject=change.subject)
+        reason = _check_length(reason.strip())
         return self._move(change_id, ChangeState.CANCELLED, PENDING, "request:cancelled", actor, reason)
 
     def expire_due(self, *, actor: Actor) -> Sequence[Change]:
         """End the pending changes whose time is over."""
         with self._store.read() as unit:
             due = rows.list_due(unit, pending=[state.value for state in PENDING], now_us=to_micros(self._clock()))
-        return [self._expire(each, actor) for each in due]
+        return [expired for each in due if (expired := self._expire(each, actor))]
 
     # Deciding
 
@@ -331,6 +333,7 @@ class Changes:
         """
         change = self.get(change_id)
         self._check_state(change, (ChangeState.APPROVED,), "execute")
+        self._check_in_time(change)
         return self._executor.start(change, actor)
 
     def recover(self) -> Sequence[Change]:
@@ -361,14 +364,20 @@ class Changes:
 
     def _check_in_time(self, change: Change) -> None:
         # The worker may not have ended it yet, or not be running.
-        if self._clock() >= change.expires_at:
-            self._expire(change.id, system_actor("expiry"))
+        if self._clock() >= change.expires_at and self._expire(change.id, system_actor("expiry")):
             raise Conflict(
                 f"Change {change.id} expired on {to_text(change.expires_at)}.", next_step="Ask anew if it is wanted."
             )
 
-    def _expire(self, change_id: int, actor: Actor) -> Change:
-        return self._move(change_id, ChangeState.EXPIRED, PENDING, "request:expired", actor, "")
+    def _expire(self, change_id: int, actor: Actor) -> Change | None:
+        """End a change whose time is over; None where somebody decided on it, or renewed it, a moment before."""
+        with self._store.write() as unit:
+            current = get_change(unit, change_id, for_update=True)
+            if current.state not in PENDING or self._clock() < current.expires_at:
+                return None
+            expired = self._move_in(unit, current, ChangeState.EXPIRED, "request:expired", actor, "")
+            unit.commit()
+        return expired
 
     def _move(
         self,
@@ -385,17 +394,32 @@ class Changes:
         with self._store.write() as unit:
             current = get_change(unit, change_id, for_update=True)
             self._check_state(current, allowed, _VERBS[what])
-            columns: dict[str, Any] = {"state": state.value, "updated_us": to_micros(self._clock())}
-            if blocker is not None:
-                columns["blocker"] = blocker
-            rows.update_change(unit, change_id, **columns)
-            if decision is not None:
-                self._decide(unit, current, actor, decision, reason)
-            moved = get_change(unit, change_id)
-            self._record(unit, moved, what, actor, reason, before=current)
-            if state not in OPEN:
-                self._kinds[moved.kind].closed(unit, moved, actor)
+            moved = self._move_in(unit, current, state, what, actor, reason, decision=decision, blocker=blocker)
             unit.commit()
+        return moved
+
+    def _move_in(
+        self,
+        unit: UnitOfWork,
+        current: Change,
+        state: ChangeState,
+        what: str,
+        actor: Actor,
+        reason: str,
+        *,
+        decision: Decision | None = None,
+        blocker: str | None = None,
+    ) -> Change:
+        columns: dict[str, Any] = {"state": state.value, "updated_us": to_micros(self._clock())}
+        if blocker is not None:
+            columns["blocker"] = blocker
+        rows.update_change(unit, current.id, **columns)
+        if decision is not None:
+            self._decide(unit, current, actor, decision, reason)
+        moved = get_change(unit, current.id)
+        self._record(unit, moved, what, actor, reason, before=current)
+        if state not in OPEN:
+            self._kinds[moved.kind].closed(unit, moved, actor)
         return moved
 
     def _decide(self, unit: UnitOfWork, change: Change, actor: Actor, decision: Decision, reason: str) -> None:
@@ -438,6 +462,10 @@ def _check_reason(reason: str) -> str:
     reason = reason.strip()
     if not reason:
         raise InvalidInput("A reason is needed.", next_step="Say in a sentence why; it is kept with the decision.")
+    return _check_length(reason)
+
+
+def _check_length(reason: str) -> str:
     if len(reason) > MAX_REASON:
         raise InvalidInput(
             f"The reason has {len(reason)} characters; {MAX_REASON} are kept.", next_step="Shorten it or link to it."

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Protocol
 
-from services.changes import Change, Changes, Execution, Proof
+from services.changes import Change, Changes, ChangeState, Execution, Proof
 from services.documents.library import Documents
 from services.documents.revisions import Revision, RevisionState
 from services.errors import GatehouseError
@@ -113,7 +113,8 @@ class Activation:
 
     def closed(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
         """Reject the revision, so that it stands in nobody's way."""
-        reason = change.decisions[-1].reason if change.decisions else change.state.value
+        is_decided = change.decisions and change.state is not ChangeState.FAILED
+        reason = change.decisions[-1].reason if is_decided else change.blocker or change.state.value
         revision = self._revision_in(unit, change.payload)
         if revision.state in {RevisionState.PROPOSED, RevisionState.APPROVED}:
             self._documents.reject(unit, revision, actor=actor, change_id=change.id, reason=reason)

@@ -137,16 +137,20 @@ class Checklists:
             unit.commit()
 
     def list_states(
-        self, model: str, version: int, evidence: Mapping[str, str], *, tier: str = ""
+        self, model: str, version: int, evidence: Mapping[str, str], *, made_at: datetime, tier: str = ""
     ) -> Sequence[ItemState]:
         """Return every item that a tier is asked, answered by a person, by evidence, or open.
 
         A person's `no` or `not applicable` stands above evidence; a `yes` rests on evidence where there is some.
 
+        Args:
+            made_at: when the version was made; what was answered before was about a deleted one of the same number.
+
         Raises:
             NotFound: no checklist is in force.
         """
-        given = self.list_answers(model, version)
+        answers = self.list_answers(model, version)
+        given = {item: answer for item, answer in answers.items() if answer.at >= made_at}
         return [
             _state(category, item, given.get(item.item), evidence)
             for category in self.get_checklist().categories
@@ -189,9 +193,11 @@ class ChecklistCollector:
         self._readiness = readiness
 
     def collect(self, subject: Subject) -> ChecklistAnswers:
-        tier = tier_of(subject.model, subject.candidate)
-        evidence = self._readiness.list_evidence(subject.candidate)
-        states = self._checklists.list_states(subject.candidate.name, subject.candidate.version, evidence, tier=tier)
+        version, tier = subject.candidate, tier_of(subject.model, subject.candidate)
+        evidence = self._readiness.list_evidence(version)
+        states = self._checklists.list_states(
+            version.name, version.version, evidence, made_at=version.created_at, tier=tier
+        )
         items: dict[str, list[str]] = defaultdict(list)
         for state in states:
             items[state.category].append(state.item)

@@ -147,14 +147,15 @@ class Gates(GateHistory):
         model = self._registry.get_model(version.name)
         champion = self._find_champion(model) if champion is None else champion
         subject = self._subject(policy, model, version, champion, stage)
+        # Read before anything is measured: what is swapped meanwhile then differs from what the report is bound to.
+        bound, lost = self._bind(version, champion)
+        standing = self.waivers.list_standing(version, stage)
         evidence = gather(
             subject, self._collectors if collectors is None else collectors, vocabulary=read_vocabulary(self._documents)
         )
         results = judge_gates(subject.gates, evidence)
-        bound, lost = self._bind(version, champion)
         if evidence_from:
             bound = {**bound, "evidence_from": evidence_from}
-        standing = self.waivers.list_waivers(model=version.name, version=version.version, stage=stage)
         return self._keep(subject, policy, apply_waivers([*lost, *results], standing), bound, actor)
 
     def run_records(self, stage: Stage, *, actor: Actor) -> list[GateReport]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from services.gates.evidence import TASK_TAG, Evidence, EvidenceAbsent, Metrics, Predictions, Slices
 from services.gates.findings import Finding, check_number, judge_bounds, tell, tell_pair
@@ -49,16 +49,8 @@ def check_champion(gate: ChampionGate, evidence: Evidence) -> Finding:
 
 def check_slices(gate: SliceGate, evidence: Evidence) -> Finding:
     """Judge the worst slice."""
-    parts = [
-        part
-        for part in evidence.need(Slices).parts
-        if (gate.columns is None or part.column in gate.columns) and find_metric(gate.metric, part.metrics) is not None
-    ]
-    large = [part for part in parts if part.rows >= gate.min_rows]
-    if not large:
-        raise EvidenceAbsent(f"No slice of {gate.min_rows} rows or more has the metric {gate.metric}.")
-    for part in large:
-        check_number(f"{gate.metric} on {part.column}={part.value}", _value(gate, part))
+    parts = [part for part in evidence.need(Slices).parts if gate.columns is None or part.column in gate.columns]
+    large = _large_slices(gate, parts)
     is_higher = is_better_higher(gate.metric) if gate.max_gap is not None else gate.at_least is not None
     ranked = sorted(large, key=lambda part: _value(gate, part), reverse=not is_higher)
     listed = [_told(gate, part) for part in ranked[:MAX_DETAILS]]
@@ -143,9 +135,22 @@ def _first_version(gate: ChampionGate, observed: float) -> Finding:
     )
 
 
+def _large_slices(gate: SliceGate, parts: Sequence[SliceMetrics]) -> list[SliceMetrics]:
+    """Return the slices that decide, each with the metric: one left out of the file must not let the rest pass."""
+    large = [part for part in parts if part.rows >= gate.min_rows]
+    lacking = sorted(set(gate.columns or ()) - {part.column for part in large})
+    if not large or lacking:
+        by = f" by {', '.join(lacking)}" if lacking else ""
+        raise EvidenceAbsent(f"No slice{by} of {gate.min_rows} rows or more has the metric {gate.metric}.")
+    for part in large:
+        check_number(f"{gate.metric} on {part.column}={part.value}", _value(gate, part))
+    return large
+
+
 def _value(gate: SliceGate, part: SliceMetrics) -> float:
     value = find_metric(gate.metric, part.metrics)
-    assert value is not None
+    if value is None:
+        raise EvidenceAbsent(f"The slice {part.column}={part.value} of {part.rows} rows has no metric {gate.metric}.")
     return value
 
 

@@ -20,8 +20,9 @@ def relative_lift(test: AbTest) -> float:
     """Return by which share the treatment's mean exceeds the control's.
 
     Raises:
-        EvidenceAbsent: the control's mean is zero, so there is no share of it.
+        EvidenceAbsent: an arm has fewer than two samples, or the control's mean is zero, so there is no share of it.
     """
+    _check_samples(test)
     if test.control.mean == 0:
         raise EvidenceAbsent(f"The control's mean of {test.metric} is 0, so there is no relative lift.")
     return (test.treatment.mean - test.control.mean) / abs(test.control.mean)
@@ -33,9 +34,8 @@ def always_valid_p(test: AbTest, *, planned_samples: int) -> float:
     Raises:
         EvidenceAbsent: an arm has fewer than two samples, or nothing varies.
     """
+    _check_samples(test)
     arms = (test.control, test.treatment)
-    if min(arm.samples for arm in arms) < 2:  # noqa: PLR2004 - a variance takes two
-        raise EvidenceAbsent("An arm of the A/B test has fewer than two samples.")
     variance_of_difference = sum(arm.variance / arm.samples for arm in arms)
     if variance_of_difference <= 0:
         raise EvidenceAbsent(f"Nothing varies in the A/B test on {test.metric}, so there is nothing to test.")
@@ -45,6 +45,11 @@ def always_valid_p(test: AbTest, *, planned_samples: int) -> float:
     spread = samples * prior + 1
     log_e = squared_z * (spread - 1) / (2 * spread) - math.log(spread) / 2
     return min(1.0, math.exp(-log_e))
+
+
+def _check_samples(test: AbTest) -> None:
+    if min(test.control.samples, test.treatment.samples) < 2:  # noqa: PLR2004 - a variance takes two
+        raise EvidenceAbsent("An arm of the A/B test has fewer than two samples.")
 
 
 def _effective(one: float, other: float) -> float:

@@ -15,7 +15,7 @@ from services.clock import Clock, from_micros, to_micros, to_text
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound
 from services.gates.outcomes import GateResult, Outcome
 from services.identity import Identity
-from services.identity.actors import Actor, Permission
+from services.identity.actors import Actor, Permission, is_same_person
 from services.registry.values import ModelVersion, Stage
 from services.store import Store, UnitOfWork
 from services.store import gates as rows
@@ -79,7 +79,7 @@ class Waivers:
             InvalidInput: no reason was given, or the time is longer than the policy allows.
         """
         self._identity.demand(actor, Permission.WAIVE_GATE, subject=version.reference)
-        if actor.name in {version.author, version.tags.get("owner", "").removeprefix("@")}:
+        if any(is_same_person(actor.name, name) for name in (version.author, version.tags.get("owner", ""))):
             own = Forbidden(
                 f"{actor.name} made {version.reference} and cannot waive its gates.",
                 next_step="Ask another release manager.",
@@ -150,6 +150,11 @@ class Waivers:
                 limit=limit,
             )
         return [_to_waiver(row) for row in found]
+
+    def list_standing(self, version: ModelVersion, stage: Stage) -> list[Waiver]:
+        """Return what lifts gates of a version now; what is older spoke of a deleted version of the same number."""
+        found = self.list_waivers(model=version.name, version=version.version, stage=stage)
+        return [waiver for waiver in found if waiver.granted_at >= version.created_at]
 
     def _record(self, unit: UnitOfWork, waiver: Waiver, action: str, actor: Actor, reason: str) -> None:
         self._audit.record(

@@ -123,6 +123,23 @@ def roles_that_grant(permission: Permission) -> list[Role]:
     return [role for role in Role if permission in PERMISSIONS[role]]
 
 
+def is_same_person(account: str, name: str) -> bool:
+    """Return whether a name that others wrote, such as a run's user, may be that of an account.
+
+    Training code knows people by the name of their machine's user, providers of identity by their e-mail address: where
+    one of the two has a domain and the other none, what stands before it decides. To bar one too many is the safe side.
+
+    >>> is_same_person("maya", "@Maya"), is_same_person("maya@bank.example", "maya")
+    (True, True)
+    >>> is_same_person("maya@bank.example", "maya@shop.example"), is_same_person("maya", "")
+    (False, False)
+    """
+    one, other = (each.strip().removeprefix("@").casefold() for each in (account, name))
+    if one == other or ("@" in one) == ("@" in other):
+        return one == other
+    return one.partition("@")[0] == other.partition("@")[0]
+
+
 def system_actor(process: str) -> Actor:
     """Return the actor of a process of ours that goes on with what people decided, such as `worker`.
 

@@ -15,10 +15,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any
+from urllib.parse import urlsplit
 
 from services.audit import AuditLog
 from services.clock import Clock, from_micros, to_micros, to_text
-from services.errors import Conflict, GatehouseError, NotFound, Unreachable
+from services.errors import Conflict, GatehouseError, InvalidInput, NotFound, Unreachable
 from services.identity import Identity
 from services.identity.actors import Actor, Permission, system_actor
 from services.jobs.webhooks import sign
@@ -26,7 +27,7 @@ from services.store import Store, UnitOfWork
 from services.store import outbox as rows
 from services.store.outbox import MessageRow, NewMessage
 from services.untrusted.escape import as_text
-from services.untrusted.uris import check_web_uri
+from services.untrusted.uris import SHOWN_URI_LENGTH, check_web_uri
 from services.untrusted.web_request import WebAnswer, post
 
 FIRST_WAIT = timedelta(seconds=5)
@@ -193,7 +194,14 @@ class Outbox:
         webhook = self._webhooks.get(row.url)
         if webhook is None:
             raise NotFound("The webhook is no longer configured.", next_step="Set GATEHOUSE_WEBHOOK_URL.")
-        target = check_web_uri(row.url, hosts=self._hosts)
+        try:
+            target = check_web_uri(row.url, hosts=self._hosts)
+        except InvalidInput as error:
+            # The path is a password to some receivers, and this problem goes into the audit log.
+            told = error.message.replace(
+                repr(row.url[:SHOWN_URI_LENGTH]), f"of the webhook at {urlsplit(row.url).hostname}"
+            )
+            raise InvalidInput(told, next_step=error.next_step) from error
         body = row.body.encode()
         now_s = int(self._clock().timestamp())
         signature = sign(row.delivery_id, now_s, body, secret=webhook.secret) if webhook.secret is not None else {}

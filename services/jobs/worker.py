@@ -6,7 +6,6 @@ and gives those that do back to the queue.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
 import threading
@@ -80,6 +79,10 @@ class Worker:
             except GatehouseError as error:
                 log.warning("work interrupted", error=error.message)
                 stop.wait(AWAY_SECONDS)
+            except Exception:
+                # A fault of ours ends neither this thread nor the jobs that wait for it.
+                log.exception("work broke")
+                stop.wait(AWAY_SECONDS)
 
     def _do(self, job_id: int, stop: threading.Event) -> None:
         now = self._clock()
@@ -137,8 +140,12 @@ class Worker:
             beats += 1
             running = dict(self._running)
             if running:
-                with contextlib.suppress(Unreachable):
+                try:
                     self._look_after(running, extend=beats % BEATS_A_LEASE == 0)
+                except Unreachable as error:
+                    log.warning("leases not looked after", error=error.message)
+                except Exception:
+                    log.exception("leases broke")
 
     def _look_after(self, running: dict[int, _Context], *, extend: bool) -> None:
         with self._store.read() as unit:

@@ -13,7 +13,7 @@ from services.documents.activation import Evidence
 from services.documents.revisions import Revision
 from services.errors import InvalidInput, NotFound
 from services.identity.actors import Actor
-from services.policies.what_if import WhatIf, WhatIfs
+from services.policies.what_if import LOG_SOURCE, WhatIf, WhatIfs
 
 _STRICTEST = {"tier1", "1"}
 
@@ -44,7 +44,9 @@ class PolicyEvidence:
 
     def _find(self, revision: Revision, actor: Actor) -> tuple[WhatIf | None, str]:
         found = self._what_ifs.find(revision.name, revision.text)
-        if found is None or found.simulation.rows == 0:
+        is_chosen = found is not None and found.source != LOG_SOURCE
+        if found is None or found.simulation.rows == 0 or (is_chosen and self._what_ifs.find_log(revision.name)):
+            # A file that its author chose proves little where real requests were recorded.
             try:
                 found = self._what_ifs.run(actor, revision.name, revision.text)
             except (NotFound, InvalidInput) as error:

@@ -120,7 +120,7 @@ class WhatIfs:
 
         Args:
             traffic: the model's recorded traffic unless given.
-            source: what the traffic is called.
+            source: what the traffic is called; what somebody chose is never called the recorded traffic.
 
         Raises:
             Forbidden: the actor may not read metrics.
@@ -129,7 +129,8 @@ class WhatIfs:
             InvalidInput: the traffic cannot be read, or has no scores.
         """
         self._identity.demand(actor, Permission.READ_METRICS, subject=_subject(model, text))
-        return self._run(_Requester(actor.name, actor.origin), model, text, traffic, source)
+        named = f"a file named {source}" if traffic is not None and source == LOG_SOURCE else source
+        return self._run(_Requester(actor.name, actor.origin), model, text, traffic, named)
 
     def start(self, actor: Actor, model: str, text: str) -> int:
         """Have the worker replay the recorded traffic, and return the id of the job; raises as `run`."""

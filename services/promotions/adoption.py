@@ -71,9 +71,13 @@ class Adoption:
         return Proof(bound=self.bind(payload), findings={}, required_approvals=1, blocker=blocker)
 
     def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what was found against what was approved."""
+        """Return what was found against what was approved, and where an alias points at this moment."""
         drift = self._drifts.get_drift(payload["drift"])
-        return {"state": drift.state.value, "approved": drift.approved, "found": drift.found}
+        bound = {"state": drift.state.value, "approved": drift.approved, "found": drift.found}
+        if drift.kind is not Watched.ALIAS:
+            return bound
+        # The drift is what the last sync saw.
+        return {**bound, "alias_points_at": self._registry.find_alias(drift.model, drift.key)}
 
     def started(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
         """Nothing stands in the store before it is adopted."""

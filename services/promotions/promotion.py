@@ -102,9 +102,10 @@ class Promotion:
         check_move(version, stage)
         if alias_of(stage) is not None:
             self._mover.check_may_serve(version)
+        # Read before the gates run, which takes its time: what moves meanwhile is found when it is approved.
+        bound = self._bind(version, stage)
         report = self._gates.run(version, stage, actor=actor)
         rule = self._gates.approval_rule(version.name, stage, tier=tier_of(model, version))
-        bound = self._bind(version, stage)
         migration = self._judge_migration(version, stage, bound, payload)
         return Proof(
             bound=bound,
@@ -167,7 +168,7 @@ class Promotion:
     def _bind(self, version: ModelVersion, stage: Stage) -> Mapping[str, Any]:
         alias = alias_of(stage)
         model = self._registry.get_model(version.name)
-        waivers = self._gates.waivers.list_waivers(model=version.name, version=version.version, stage=stage)
+        waivers = self._gates.waivers.list_standing(version, stage)
         return {
             "model": version.name,
             "version": version.version,

@@ -171,6 +171,17 @@ class Drifts:
             Unreachable: the registry does not answer; nothing is closed.
         """
         drift = self.get_open(drift_id)
+        if not drift.can_be_reverted:
+            raise Blocked(
+                f"{drift.describe()} Writing to the registry cannot bring that back.",
+                next_step="Restore it in MLflow, or adopt the drift with `gatehouse drift adopt`.",
+            )
+        if drift.kind is Watched.ALIAS:
+            self._check_unmoved(drift)
+        with self._store.write() as unit:
+            # Each try is an event of its own: whoever dies in the middle of one is on record.
+            self._record(unit, drift, "revert_started", actor, reason=reason, is_once=False)
+            unit.commit()
         self._write_back(drift)
         with self._store.write() as unit:
             self._close(unit, drift, DriftState.REVERTED, actor, reason=reason)
@@ -180,7 +191,6 @@ class Drifts:
     def _write_back(self, drift: Drift) -> None:
         registry, model, version, approved = self._registry, drift.model, drift.version or 0, drift.approved
         if drift.kind is Watched.ALIAS:
-            self._check_unmoved(drift)
             if approved is None:
                 registry.delete_alias(model, drift.key)
             else:
@@ -192,13 +202,8 @@ class Drifts:
                 registry.delete_version_tag(model, version, drift.key)
             else:
                 registry.set_version_tag(model, version, drift.key, approved)
-        elif drift.kind is Watched.PINS:
-            self._write_pins()
         else:
-            raise Blocked(
-                f"{drift.describe()} Writing to the registry cannot bring that back.",
-                next_step="Restore it in MLflow, or adopt the drift with `gatehouse drift adopt`.",
-            )
+            self._write_pins()
 
     def _check_unmoved(self, drift: Drift) -> None:
         live = self._registry.find_alias(drift.model, drift.key)
@@ -282,6 +287,7 @@ class Drifts:
         *,
         reason: str = "",
         change_id: int | None = None,
+        is_once: bool = True,
     ) -> None:
         self._audit.record(
             unit,
@@ -293,7 +299,7 @@ class Drifts:
             reason=reason,
             before={"drift": drift.id, "key": drift.key, "approved": drift.approved},
             after={"found": drift.found},
-            event_id=f"drift-{drift.id}-{happened}",
+            event_id=f"drift-{drift.id}-{happened}" if is_once else None,
         )
 
 

@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from services.errors import InvalidInput, Unreachable
 
 MAX_URI_LENGTH = 4096
+SHOWN_URI_LENGTH = 200
 
 Resolve = Callable[[str, int], Sequence[str]]
 
@@ -184,4 +185,4 @@ def _unquoted(path: str) -> str:
 
 
 def _refused(uri: str, why: str, next_step: str) -> InvalidInput:
-    return InvalidInput(f"The address {uri[:200]!r} {why}.", next_step=next_step)
+    return InvalidInput(f"The address {uri[:SHOWN_URI_LENGTH]!r} {why}.", next_step=next_step)

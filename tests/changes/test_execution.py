@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from services.changes import Change, ChangeState
+from services.changes import Change, ChangeState, Execution
 from services.clock import utc_now
 from services.errors import Conflict, Unreachable
 from services.identity.actors import Actor
@@ -113,7 +113,7 @@ def test_what_can_never_be_finished_is_marked_failed(store: Store, clock: FakeCl
         world.changes.execute(approved.id, actor=MEERA)
     clock.advance(days=8)
     assert [change.state for change in world.changes.recover()] == [ChangeState.FAILED]
-    assert world.actions()[-1] == "dial:execution:aborted"
+    assert world.actions()[-2:] == ["dial:execution:aborted", "dial:request:closed"]
 
 
 def test_a_world_that_moved_while_execution_was_down_is_left_alone(
@@ -263,3 +263,43 @@ def go_away_after_start(world: World) -> None:
         world.dial.is_away = True
 
     world.dial.started = start_and_go  # type: ignore[method-assign]
+
+
+def test_what_is_refused_at_the_end_is_marked_failed_and_closed(
+    store: Store, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+
+    def refuse(*_arguments: object) -> None:
+        raise Conflict("The dial was sold meanwhile.", next_step="Look for another.")
+
+    monkeypatch.setattr(world.dial, "completed", refuse)
+    done = world.changes.execute(world.approved().id, actor=MEERA)
+    assert (done.state, done.blocker) == (ChangeState.FAILED, "The dial was sold meanwhile.")
+    assert world.actions()[-2:] == ["dial:execution:aborted", "dial:request:closed"]
+    clock.advance(minutes=5)
+    assert world.changes.recover() == []
+
+
+def test_what_breaks_keeps_no_other_change_from_being_driven_on_and_does_not_last_for_ever(
+    store: Store, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    changes = [world.approved(), world.approved()]
+    monkeypatch.setattr(world.dial, "model", lambda _payload: None)
+    with store.write() as unit:
+        for change in changes:
+            rows.update_change(unit, change.id, state="executing", model=None)
+        unit.commit()
+    execute = world.dial.execute
+
+    def break_on_the_first(change: Change) -> Execution:
+        if change.id == changes[0].id:
+            raise RuntimeError("a bug")
+        return execute(change)
+
+    monkeypatch.setattr(world.dial, "execute", break_on_the_first)
+    assert [(each.id, each.state) for each in world.changes.recover()] == [(changes[1].id, ChangeState.COMPLETED)]
+    assert "a bug" in caplog.text
+    clock.advance(days=8)
+    assert [(each.id, each.state) for each in world.changes.recover()] == [(changes[0].id, ChangeState.FAILED)]

@@ -1,4 +1,5 @@
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -6,8 +7,9 @@ import pytest
 
 from services.changes import Change, ChangeState, Execution
 from services.errors import Conflict, Forbidden, InvalidInput, NotFound, Unreachable
-from services.identity.actors import Actor
+from services.identity.actors import Actor, Permission
 from services.store import Store, UnitOfWork
+from services.store import changes as rows
 from tests.changes.builders import ADA, JUN, MAYA, MEERA, WORKER, build_world
 from tests.conftest import FakeClock
 
@@ -314,3 +316,64 @@ def test_a_comment_is_kept_and_decides_nothing(store: Store, clock: FakeClock, t
     commented = world.changes.comment(world.ask().id, actor=JUN, text="what of weekends?")
     assert commented.state is ChangeState.AWAITING_APPROVAL
     assert [(record.actor, record.reason) for record in commented.decisions] == [("jun", "what of weekends?")]
+
+
+def test_a_kind_that_needs_no_approval_needs_none_either_when_its_evidence_is_renewed(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path / "w", required_approvals=0, blocker="not yet")
+    asked = world.ask()
+    world.dial.blocker = ""
+    renewed = world.changes.renew(asked.id, actor=MAYA)
+    assert (renewed.state, renewed.missing_approvals) == (ChangeState.APPROVED, 0)
+
+
+def test_what_is_renewed_while_the_worker_looks_for_what_is_due_does_not_expire(
+    store: Store, clock: FakeClock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = build_world(store, clock, tmp_path / "w", required_approvals=2)
+    first, second, third = world.ask(), world.ask(), world.ask()
+    clock.advance(days=6)
+    list_due = rows.list_due
+
+    def look_slowly(unit: UnitOfWork, **when: Any) -> Sequence[int]:
+        found = list_due(unit, **when)
+        clock.advance(days=-1)
+        world.changes.renew(first.id, actor=MAYA)
+        world.changes.cancel(second.id, actor=MAYA)
+        clock.advance(days=1)
+        return found
+
+    clock.advance(days=1)
+    monkeypatch.setattr(rows, "list_due", look_slowly)
+    assert [each.id for each in world.changes.expire_due(actor=WORKER)] == [third.id]
+    assert world.changes.get(first.id).state is ChangeState.AWAITING_APPROVAL
+    assert world.changes.get(second.id).state is ChangeState.CANCELLED
+
+
+@pytest.mark.parametrize("name", ["Meera", "@meera", " meera", "meera@bank.example"])
+def test_somebody_is_barred_under_whatever_name_they_are_known_elsewhere(
+    store: Store, clock: FakeClock, tmp_path: Path, name: str
+) -> None:
+    world = build_world(store, clock, tmp_path / "w", barred={name: "made this version"})
+    with pytest.raises(Forbidden, match="You made this version"):
+        world.changes.approve(world.ask().id, actor=MEERA, reason="fine")
+    assert world.changes.approve(world.ask().id, actor=JUN, reason="fine").state is ChangeState.APPROVED
+
+
+def test_a_token_that_may_only_look_takes_nothing_back(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask()
+    with pytest.raises(Forbidden):
+        world.changes.cancel(asked.id, actor=replace(MAYA, scopes=frozenset({Permission.READ_MODEL})))
+    with pytest.raises(InvalidInput):
+        world.changes.cancel(asked.id, actor=MAYA, reason="x" * 5000)
+
+
+def test_what_has_expired_is_not_carried_out_for_a_ramp_either(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    approved = world.approved()
+    clock.advance(days=7)
+    with pytest.raises(Conflict, match="expired"):
+        world.changes.carry_out(approved.id, actor=WORKER)
+    assert world.dial.value == 0

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,10 @@ def test_a_rollback_that_was_done_answers_that_it_was_tested(store: Store, clock
         unit.commit()
     evidence = world.readiness.list_evidence(version)
     assert evidence["rollback_tested"].startswith("Done for fraud_detector/1 at ")
-    states = {state.item: state for state in world.checklists.list_states(version.name, version.version, evidence)}
+    states = {
+        state.item: state
+        for state in world.checklists.list_states(version.name, version.version, evidence, made_at=version.created_at)
+    }
     assert (states["rollback_tested"].answer, states["rollback_tested"].by) == (Answer.YES, "evidence")
     assert states["tracing"].answer is None
 
@@ -86,3 +90,16 @@ def test_a_yes_of_a_person_needs_a_link(store: Store, clock: FakeClock, tmp_path
     world = build_world(store, clock, tmp_path)
     with pytest.raises(InvalidInput, match="needs a link"):
         world.checklists.answer(MAYA, "fraud_detector", 1, "runbook", Answer.YES, note="done")
+
+
+def test_answers_do_not_pass_to_a_version_that_takes_the_number_of_a_deleted_one(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path)
+    version = add_version(world.registry)
+    world.checklists.answer(MAYA, version.name, version.version, "runbook", Answer.NOT_APPLICABLE, note="batch only")
+    clock.advance(hours=1)
+    collector = ChecklistCollector(world.checklists, world.readiness)
+    about = subject(world.registry, version)
+    assert collector.collect(about).answers["runbook"] == "not_applicable"
+    assert "runbook" not in collector.collect(replace(about, candidate=replace(version, created_at=clock()))).answers

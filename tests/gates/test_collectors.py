@@ -182,6 +182,7 @@ def test_results_that_are_not_there_are_absent() -> None:
         ("sla.json", {"violations": 0, "window": "x", "note": 1}, "note"),
         ("sla.json", {"violations": "0", "window": "x"}, "violations"),
         ("sla.json", [], "the file"),
+        ("request_log.json", {"requests": 1, "recorded": 9}, "more requests are recorded than were answered"),
         ("ab_test.json", {"metric": "m", "control": {"samples": 1, "mean": float("nan")}}, "control"),
         (
             "ab_test.json",

@@ -120,6 +120,7 @@ def test_an_ab_test_needs_a_lift_and_a_sure_one() -> None:
 
 def test_an_ab_test_that_says_nothing_is_inconclusive() -> None:
     assert judge(LIFT, arms(0.0, 0.5)).outcome is Outcome.INCONCLUSIVE
+    assert judge(LIFT, arms(0.1, 0.2, samples=0)).outcome is Outcome.INCONCLUSIVE
     assert judge(SIGNIFICANT, arms(0.5, 0.6, samples=1)).outcome is Outcome.INCONCLUSIVE
     assert judge(SIGNIFICANT, arms(1.0, 1.0, variance=0.0)).outcome is Outcome.INCONCLUSIVE
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -183,3 +184,20 @@ def test_evidence_that_broke_is_an_error_with_its_reason() -> None:
 def test_evidence_that_nothing_gathers_is_inconclusive() -> None:
     result = judge(ACCURACY)
     assert (result.outcome, result.message) == (Outcome.INCONCLUSIVE, "Nothing here gathers metrics.")
+
+
+def test_a_slice_that_lacks_the_metric_does_not_let_the_others_pass() -> None:
+    by_country = gate(kind="slices", metric="accuracy", at_least=0.8, min_rows=10)
+    unmeasured = SliceMetrics(column="country", value="NG", rows=50, metrics={"auc": 0.9})
+    result = judge(by_country, Slices(parts=[*parts(US=0.9).parts, unmeasured]), metrics({}))
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "country=NG of 50 rows has no metric accuracy" in result.message
+    few = replace(unmeasured, rows=9)
+    assert judge(by_country, Slices(parts=[*parts(US=0.9).parts, few]), metrics({})).outcome is Outcome.PASSED
+
+
+def test_every_column_that_a_slice_gate_names_has_to_be_measured() -> None:
+    two = gate(kind="slices", metric="accuracy", at_least=0.8, min_rows=10, columns=["country", "age"])
+    result = judge(two, parts(US=0.9), metrics({}))
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "No slice by age" in result.message

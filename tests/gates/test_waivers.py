@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,22 @@ def test_a_waiver_that_is_not_there_is_named(store: Store, clock: FakeClock, tmp
     waivers, _ = build(store, clock, tmp_path)
     with pytest.raises(NotFound, match="no waiver 7"):
         waivers.revoke(MEERA, 7, reason="x")
+
+
+def test_a_waiver_does_not_pass_to_a_version_that_takes_the_number_of_a_deleted_one(
+    store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(store, clock, tmp_path)
+    version = add_version(world.registry)
+    waivers = world.gates.waivers
+    granted = waivers.grant(MEERA, version, Stage.STAGING, "auc", reason="known", days=1, longest_days=3)
+    assert waivers.list_standing(version, Stage.STAGING) == [granted]
+    clock.advance(hours=1)
+    assert waivers.list_standing(replace(version, created_at=clock()), Stage.STAGING) == []
+
+
+def test_who_made_a_version_is_known_under_other_names_too(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    waivers, version = build(store, clock, tmp_path)
+    for made in (replace(version, author="Maya"), replace(version, author="", tags={"owner": "maya@bank.example"})):
+        with pytest.raises(Forbidden, match="made"):
+            waivers.grant(OWNER, made, Stage.STAGING, "auc", reason="known", days=1, longest_days=3)

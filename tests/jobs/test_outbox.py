@@ -304,3 +304,14 @@ def test_a_receiver_that_is_away_costs_one_attempt_a_round_and_holds_up_nobody_e
         assert outbox.deliver_due() == 5
     tried = [message for message in outbox.list_messages(state=MessageState.PENDING) if message.attempts]
     assert len(tried) == 1
+
+
+def test_an_address_that_is_refused_is_told_without_its_path_which_may_be_a_password(
+    store: Store, tmp_path: Path, clock: FakeClock
+) -> None:
+    outbox = build_outbox(store, tmp_path, clock, ["http://127.0.0.1:9/services/T0/B0/pass-word"], hosts=[])
+    put(outbox, store)
+    assert outbox.deliver_due() == 0
+    [event] = AuditLog(store, clock=clock, home=tmp_path).list_events().events
+    assert "the webhook at 127.0.0.1" in event.reason
+    assert "pass-word" not in event.reason + only(outbox).last_problem

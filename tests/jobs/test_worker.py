@@ -286,3 +286,21 @@ def test_what_a_killed_worker_was_doing_is_done_by_another(
         jobs = [plant.ended(job_id) for job_id in ids]
     assert [(job.state, job.result) for job in jobs] == [(JobState.DONE, number) for number in range(4)]
     assert sorted(job.attempts for job in jobs) == [1, 1, 2, 2]
+
+
+def test_a_worker_outlives_a_fault_of_its_own(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant.jobs.register("fine", lambda _payload, _context: "done")
+    claim, faults = rows.claim_job, [RuntimeError("a bug")]
+
+    def break_once(*arguments: Any, **named: Any) -> bool:
+        if faults:
+            raise faults.pop()
+        return claim(*arguments, **named)
+
+    monkeypatch.setattr(worker_module, "AWAY_SECONDS", 0.1)
+    monkeypatch.setattr(rows, "claim_job", break_once)
+    lost = plant.jobs.enqueue("fine", {}, ADA)
+    with plant.working(threads=1):
+        await_true(lambda: not faults)
+        assert plant.ended(plant.jobs.enqueue("fine", {}, ADA)).state is JobState.DONE
+    assert plant.jobs.get(lost).state is JobState.QUEUED, "what was overlooked is pushed again"

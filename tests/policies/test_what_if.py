@@ -241,3 +241,16 @@ def test_a_proposal_whose_evidence_cannot_be_gathered_stands_in_nobodys_way(worl
     assert revision.state is RevisionState.REJECTED
     world.is_registry_away = False
     assert world.propose(CARDS, None).state is ChangeState.AWAITING_APPROVAL
+
+
+def test_a_file_that_somebody_chose_is_no_evidence_where_traffic_is_recorded(world: World) -> None:
+    bring_into_force(world)
+    world.record()
+    world.what_ifs.run(MAYA, MODEL, LOOSER, traffic=traffic(3), source="three.csv")
+    found = world.propose(LOOSER, 1).findings["what_if"]
+    assert (found["source"], found["rows"]) == (LOG_SOURCE, 200)
+
+
+def test_a_file_cannot_be_called_the_recorded_traffic(world: World) -> None:
+    found = world.what_ifs.run(MAYA, MODEL, CARDS, traffic=traffic(3), source=LOG_SOURCE)
+    assert found.source == "a file named the recorded traffic"

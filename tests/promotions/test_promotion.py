@@ -321,3 +321,15 @@ def test_a_stage_is_read_whatever_its_case(text: str, stage: Stage) -> None:
 def test_a_stage_that_is_none_is_refused() -> None:
     with pytest.raises(InvalidInput, match="'moon' is no stage"):
         parse_stage("moon")
+
+
+@pytest.mark.parametrize(("change", "said"), CHANGES)
+def test_what_changes_while_the_gates_run_voids_the_request_at_the_first_approval(
+    small: World, registry: FakeRegistry, change: Callable[[FakeRegistry, World], None], said: str
+) -> None:
+    small.promote(1)
+    registry.faults.hook("get_metrics", lambda: change(registry, small))
+    asked = small.ask(2)
+    with pytest.raises(Conflict, match=said):
+        small.approve(asked)
+    assert small.changes.get(asked.id).state is ChangeState.VOID

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from services.errors import InvalidInput
 from services.gates.collectors.sources import FileSource
@@ -134,6 +134,12 @@ class RequestLogText(_Text):
 
     requests: Annotated[int, Field(ge=0)]
     recorded: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _check_share(self) -> Self:
+        if self.recorded > self.requests:
+            raise ValueError("more requests are recorded than were answered")
+        return self
 
     def to_evidence(self) -> RequestLog:
         return RequestLog(requests=self.requests, recorded=self.recorded)
