@@ -202,7 +202,7 @@ _integers = {
     Scalar.LONG: st.integers(-(2**63), 2**63 - 1),
 }
 _texts = st.text(max_size=5)
-_moments = st.integers(0, 2**40).map(lambda second: np.datetime64(second, "s").astype("datetime64[ns]"))
+_moments = st.integers(0, 2**33).map(lambda second: np.datetime64(second, "s").astype("datetime64[ns]"))
 
 
 def nested_values(of: Type, *, is_required: bool = True) -> st.SearchStrategy[Any]:
