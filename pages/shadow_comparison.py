@@ -128,7 +128,7 @@ def show_comparison(model: str, latest: LatestState, pair: VersionPair) -> None:
             case _:
                 show_coverage(figures, latest.log.coverage)
     name = f"{model}-{pair.champion}-{pair.candidate}"
-    show_export(name, figures, judgement, lambda: find_stretches(latest, pair, 60))
+    show_export(name, figures, judgement, policy, lambda: find_stretches(latest, pair, 60))
 
 
 def show_model(model: str, place: LogPlace, latest: LatestState | None, pair: VersionPair | None) -> None:

@@ -4,12 +4,18 @@ from app.ui.action_bar import action_bar
 from app.ui.buttons import flash, primary_button
 from app.ui.cards import Card, metric_cards
 from app.ui.charts import (
+    Chart,
     Interval,
     Line,
     Marker,
     Matrix,
+    interval_chart,
+    line_chart,
+    own_chart,
     pick_from_matrix,
+    plain_label,
     show_bars,
+    show_chart,
     show_figure,
     show_intervals,
     show_lines,
@@ -38,12 +44,13 @@ from app.ui.text import (
     strong,
     version_label,
 )
-from app.ui.theme import is_dark, palette
+from app.ui.theme import Theme, is_dark, palette
 from app.ui.times import ago, day, duration, exact
 
 __all__ = [
     "NOTHING",
     "Card",
+    "Chart",
     "Column",
     "Confirmation",
     "Edge",
@@ -56,6 +63,7 @@ __all__ = [
     "Node",
     "Pager",
     "Picked",
+    "Theme",
     "Tone",
     "action_bar",
     "action_words",
@@ -72,18 +80,22 @@ __all__ = [
     "figure",
     "flash",
     "guarded",
+    "interval_chart",
     "is_dark",
     "key_values",
+    "line_chart",
     "lineage_graph",
     "loading",
     "md",
     "metric_cards",
     "open_drawer",
+    "own_chart",
     "page_header",
     "page_path",
     "palette",
     "panel",
     "pick_from_matrix",
+    "plain_label",
     "primary_button",
     "prose",
     "refused_state",
@@ -91,6 +103,7 @@ __all__ = [
     "section",
     "show_bars",
     "show_bug",
+    "show_chart",
     "show_error",
     "show_figure",
     "show_intervals",

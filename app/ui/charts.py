@@ -15,6 +15,7 @@ import streamlit as st
 
 from app.ui.states import Tone
 from app.ui.theme import Theme, palette, palette_of
+from services.untrusted.escape import as_line
 
 _CONFIG = {"displayModeBar": False, "responsive": True, "scrollZoom": False}
 _FIGURES_KEPT = 256
@@ -63,6 +64,47 @@ class Matrix:
     hovers: tuple[tuple[str, ...], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """A figure to be drawn, or to be taken along; `alt` says what it shows."""
+
+    figure: Any
+    alt: str
+    height: int
+
+
+def line_chart(
+    lines: Sequence[Line],
+    *,
+    alt: str,
+    markers: Sequence[Marker] = (),
+    height: int = 260,
+    y_format: str = ".3~g",
+    theme: Theme | None = None,
+) -> Chart:
+    """Return lines over versions or time; in the theme that is looked at unless one is given."""
+    figure = _lines_figure(tuple(lines), tuple(markers), y_format, theme or palette().theme)
+    return Chart(figure=figure, alt=alt, height=height)
+
+
+def interval_chart(
+    intervals: Sequence[Interval], *, alt: str, x_format: str = ".1%", theme: Theme | None = None
+) -> Chart:
+    """Return estimates with their intervals, one under another, the first on top."""
+    figure = _intervals_figure(tuple(intervals), x_format, theme or palette().theme)
+    return Chart(figure=figure, alt=alt, height=56 + 26 * len(intervals))
+
+
+def own_chart(figure: Any, *, alt: str, height: int = 300, theme: Theme | None = None) -> Chart:
+    """Return a Plotly figure of one's own in the same style; build it in a cached function."""
+    return Chart(figure=_styled(figure, theme or palette().theme), alt=alt, height=height)
+
+
+def show_chart(chart: Chart, *, key: str) -> None:
+    """Draw a chart."""
+    _draw(chart.figure, key=key, alt=chart.alt, height=chart.height)
+
+
 def show_lines(
     lines: Sequence[Line],
     *,
@@ -73,15 +115,12 @@ def show_lines(
     y_format: str = ".3~g",
 ) -> None:
     """Draw lines over versions or time."""
-    _draw(_lines_figure(tuple(lines), tuple(markers), y_format, palette().theme), key=key, alt=alt, height=height)
+    show_chart(line_chart(lines, alt=alt, markers=markers, height=height, y_format=y_format), key=key)
 
 
-def show_intervals(
-    intervals: Sequence[Interval], *, key: str, alt: str, x_format: str = ".1%", height: int | None = None
-) -> None:
+def show_intervals(intervals: Sequence[Interval], *, key: str, alt: str, x_format: str = ".1%") -> None:
     """Draw estimates with their intervals, one under another, the first on top."""
-    figure = _intervals_figure(tuple(intervals), x_format, palette().theme)
-    _draw(figure, key=key, alt=alt, height=height or 56 + 26 * len(intervals))
+    show_chart(interval_chart(intervals, alt=alt, x_format=x_format), key=key)
 
 
 def show_bars(
@@ -115,7 +154,12 @@ def pick_from_matrix(matrix: Matrix, *, key: str, alt: str) -> tuple[str, str] |
 
 def show_figure(figure: Any, *, key: str, alt: str, height: int = 300) -> None:
     """Draw a Plotly figure of one's own in the same style; build it in a cached function."""
-    _draw(_styled(figure, palette().theme), key=key, alt=alt, height=height)
+    show_chart(own_chart(figure, alt=alt, height=height), key=key)
+
+
+def plain_label(text: str) -> str:
+    """Return text for a label: Plotly takes a few tags and links in labels, so none is left in it."""
+    return as_line(text).replace("<", "\u2039").replace(">", "\u203a").replace("&", "\uff06")
 
 
 def _draw(figure: Any, *, key: str, alt: str, height: int) -> None:
@@ -147,7 +191,7 @@ def _lines_figure(lines: tuple[Line, ...], markers: tuple[Marker, ...], y_format
             figure.add_trace(go.Scatter(**_band(line), fillcolor=color, opacity=0.16))
         figure.add_trace(
             go.Scatter(
-                name=line.name,
+                name=plain_label(line.name),
                 x=line.x,
                 y=line.y,
                 mode="lines+markers",
@@ -188,7 +232,7 @@ def _intervals_figure(intervals: tuple[Interval, ...], x_format: str, theme: The
         figure.add_trace(
             go.Scatter(
                 x=[interval.low, interval.high],
-                y=[interval.name, interval.name],
+                y=[plain_label(interval.name)] * 2,
                 mode="lines",
                 line={"color": color, "width": 2},
                 hoverinfo="skip",
@@ -197,10 +241,10 @@ def _intervals_figure(intervals: tuple[Interval, ...], x_format: str, theme: The
     figure.add_trace(
         go.Scatter(
             x=[interval.value for interval in intervals],
-            y=[interval.name for interval in intervals],
+            y=[plain_label(interval.name) for interval in intervals],
             mode="markers",
             marker={"size": 9, "color": [colors.tones[interval.tone] for interval in intervals]},
-            customdata=[(interval.low, interval.high, interval.hover) for interval in intervals],
+            customdata=[(interval.low, interval.high, plain_label(interval.hover)) for interval in intervals],
             hovertemplate=(
                 f"%{{y}}: %{{x:{x_format}}} (%{{customdata[0]:{x_format}}} to %{{customdata[1]:{x_format}}})"
                 "<br>%{customdata[2]}<extra></extra>"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from app import ui
-from pages.parts.shadow_charts import show_differences, show_latencies, show_scores
+from pages.parts.shadow_charts import difference_chart, latency_chart, score_chart
 from pages.parts.shadow_verdict import interval_words
+from services.shadow.answers import SIDES
 from services.shadow.figures import Figures
 from services.shadow.statistics import Interval
 from services.shadow.timeline import Stretch
@@ -12,11 +15,15 @@ from services.shadow.timeline import Stretch
 
 def show_distributions(figures: Figures) -> None:
     """Draw both distributions, that of the difference, and how far they are apart."""
-    show_scores(figures, key="scores")
-    if figures.scores is None:
+    theme = ui.palette().theme
+    scores, differences = score_chart(figures, theme), difference_chart(figures, theme)
+    if scores is None:
+        ui.empty_state("No scores", "Neither version gives a number here.", icon="bar_chart")
         return
+    ui.show_chart(scores, key="scores")
     ui.section("Difference of the scores")
-    show_differences(figures, key="differences")
+    if differences is not None:
+        ui.show_chart(differences, key="differences")
     difference, drift = figures.difference, figures.drift
     pairs = [
         (
@@ -73,19 +80,31 @@ def show_latency_and_errors(figures: Figures, stretches: tuple[Stretch, ...]) ->
         key="sides",
         alt="Latency and errors of both versions",
     )
-    show_latencies(figures, key="latencies")
-    timed = [stretch for stretch in stretches if stretch.pairs]
-    if not timed:
-        return
-    ui.section("Errors over time")
-    _lines(timed, "errors", {side: [_rate(stretch, side) for stretch in timed] for side in ("champion", "candidate")})
-    means = {
-        "champion": [stretch.champion_latency_ms for stretch in timed],
-        "candidate": [stretch.candidate_latency_ms for stretch in timed],
+    theme = ui.palette().theme
+    latencies = latency_chart(figures, theme)
+    if latencies is None:
+        ui.empty_state("No latencies", "The log has none; `gatehouse shadow replay --timed` measures them.")
+    else:
+        ui.show_chart(latencies, key="latencies")
+    for title, chart in charts_over_time(stretches, theme).items():
+        ui.section(title)
+        ui.show_chart(chart, key=title)
+
+
+def charts_over_time(stretches: Sequence[Stretch], theme: ui.Theme) -> dict[str, ui.Chart]:
+    """Return errors and mean latency of both versions over time, by what they are called."""
+    known = [stretch for stretch in stretches if stretch.pairs]
+    if not known:
+        return {}
+    charts = {
+        "Errors over time": _lines(
+            known, "errors", {side: [_rate(stretch, side) for stretch in known] for side in SIDES}, theme
+        )
     }
+    means = {side: [getattr(stretch, f"{side}_latency_ms") for stretch in known] for side in SIDES}
     if any(value is not None for values in means.values() for value in values):
-        ui.section("Mean latency over time, in ms")
-        _lines(timed, "latency", means)
+        charts["Mean latency over time, in ms"] = _lines(known, "latency", means, theme)
+    return charts
 
 
 def _rate(stretch: Stretch, side: str) -> float:
@@ -93,15 +112,17 @@ def _rate(stretch: Stretch, side: str) -> float:
     return errors / stretch.pairs
 
 
-def _lines(stretches: list[Stretch], what: str, values: dict[str, list[float | None]] | dict[str, list[float]]) -> None:
-    ui.show_lines(
+def _lines(
+    stretches: Sequence[Stretch], what: str, values: Mapping[str, Sequence[float | None]], theme: ui.Theme
+) -> ui.Chart:
+    return ui.line_chart(
         [
             ui.Line(name=side, x=tuple(stretch.start for stretch in stretches), y=tuple(found))
             for side, found in values.items()
         ],
-        key=f"{what}_over_time",
         alt=f"{what.capitalize()} of both versions over time",
         y_format=".2%" if what == "errors" else ".3~g",
+        theme=theme,
     )
 
 

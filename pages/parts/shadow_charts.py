@@ -13,57 +13,54 @@ from app.ui.theme import Theme, palette_of
 from services.shadow.bins import Floats
 from services.shadow.distributions import Counts
 from services.shadow.figures import Figures
-from services.untrusted.escape import as_line
 
 _BARS = 50
 _KEPT = 64
 _CLASSES_DRAWN = 12
+_LABEL = 40
 
 Series = tuple[str, tuple[float, ...], tuple[float, ...]]
 
 
-def show_scores(figures: Figures, *, key: str) -> None:
-    """Draw how the scores of both versions are spread."""
+def score_chart(figures: Figures, theme: Theme) -> ui.Chart | None:
+    """Return how the scores of both versions are spread, where they give any."""
     scores = figures.scores
     if scores is None:
-        ui.empty_state("No scores", "Neither version gives a number here.", icon="bar_chart")
-        return
+        return None
     places = scores.places
     edges = _edges(places)
     drawn = tuple(_binned(name, places, pairs, edges) for name, pairs in _both(scores.champion, scores.candidate))
-    ui.show_figure(_steps(drawn, ".3~g", False, ui.palette().theme), key=key, alt="Scores of both versions")
+    return ui.own_chart(_steps(drawn, ".3~g", False, theme), alt="Scores of both versions", theme=theme)
 
 
-def show_differences(figures: Figures, *, key: str) -> None:
-    """Draw how the candidate's scores differ from the champion's."""
+def difference_chart(figures: Figures, theme: Theme) -> ui.Chart | None:
+    """Return how the candidate's scores differ from the champion's."""
     histogram = figures.differences
     if not histogram.pairs.sum():
-        return
+        return None
     edges = np.linspace(histogram.places.min(), np.nextafter(histogram.places.max(), np.inf), _BARS + 1)
     drawn = (_binned("candidate less champion", histogram.places, histogram.pairs, edges),)
-    ui.show_figure(
-        _steps(drawn, "+.3~g", False, ui.palette().theme), key=key, alt="Differences of the two scores", height=240
-    )
+    figure = _steps(drawn, "+.3~g", False, theme)
+    return ui.own_chart(figure, alt="Differences of the two scores", height=240, theme=theme)
 
 
-def show_latencies(figures: Figures, *, key: str) -> None:
-    """Draw how long both versions took, on a logarithmic axis."""
+def latency_chart(figures: Figures, theme: Theme) -> ui.Chart | None:
+    """Return how long both versions took, on a logarithmic axis."""
     found = {side: latency.histogram for side, latency in figures.latency.items() if latency.timed}
-    if not found:
-        ui.empty_state("No latencies", "The log has none; `gatehouse shadow replay --timed` measures them.")
-        return
-    places = np.concatenate([histogram.places for histogram in found.values()])
+    places = np.concatenate([np.empty(0), *(histogram.places for histogram in found.values())])
     places = places[places > 0]
     if not len(places):
-        return
+        return None
     edges = np.geomspace(places.min() * 0.99, places.max() * 1.01, _BARS + 1)
     drawn = tuple(_binned(side, histogram.places, histogram.pairs, edges) for side, histogram in found.items())
-    ui.show_figure(_steps(drawn, ".3~s", True, ui.palette().theme), key=key, alt="Latencies of both versions in ms")
+    return ui.own_chart(_steps(drawn, ".3~s", True, theme), alt="Latencies of both versions in ms", theme=theme)
 
 
-def show_flow(flow: Mapping[str, Mapping[str, int]], *, key: str, alt: str) -> None:
-    """Draw what the champion decided and what became of it with the candidate."""
+def flow_chart(flow: Mapping[str, Mapping[str, int]], theme: Theme, *, alt: str) -> ui.Chart | None:
+    """Return what the champion decided and what became of it with the candidate."""
     counts = {(one, other): pairs for one, row in flow.items() for other, pairs in row.items() if pairs}
+    if not counts:
+        return None
     ranked = sorted(counts, key=lambda move: -counts[move])
     names = dict.fromkeys(name for move in ranked for name in move)
     shown = set(list(names)[:_CLASSES_DRAWN])
@@ -73,7 +70,7 @@ def show_flow(flow: Mapping[str, Mapping[str, int]], *, key: str, alt: str) -> N
         merged[move] = merged.get(move, 0) + pairs
     moves = tuple((one, other, pairs) for (one, other), pairs in sorted(merged.items()))
     height = 120 + 46 * len({move[0] for move in moves})
-    ui.show_figure(_sankey(moves, ui.palette().theme), key=key, alt=alt, height=height)
+    return ui.own_chart(_sankey(moves, theme), alt=alt, height=height, theme=theme)
 
 
 def _both(champion: Counts, candidate: Counts) -> tuple[tuple[str, Counts], tuple[str, Counts]]:
@@ -131,8 +128,7 @@ def _sankey(moves: tuple[tuple[str, str, int], ...], theme: Theme) -> Any:
             arrangement="fixed",
             textfont={"color": colors.text, "size": 13},
             node={
-                # Names come from a log: Plotly takes a few tags in labels, so none is left in them.
-                "label": [_plain(name) for name in (*left, *right)],
+                "label": [ui.plain_label(name)[:_LABEL] for name in (*left, *right)],
                 "color": colors.muted,
                 "pad": 18,
                 "thickness": 12,
@@ -155,7 +151,3 @@ def _sankey(moves: tuple[tuple[str, str, int], ...], theme: Theme) -> Any:
             },
         )
     )
-
-
-def _plain(name: str) -> str:
-    return as_line(name)[:40].replace("<", "\u2039").replace(">", "\u203a").replace("&", "\uff06")

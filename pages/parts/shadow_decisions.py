@@ -7,7 +7,7 @@ from datetime import timedelta
 import streamlit as st
 
 from app import ui
-from pages.parts.shadow_charts import show_flow
+from pages.parts.shadow_charts import flow_chart
 from services.shadow.figures import Basis, Figures, Task
 from services.shadow.policy import ShadowPolicy
 from services.shadow.timeline import Stretch
@@ -28,12 +28,22 @@ def choose_stretch(figures: Figures, *, key: str) -> int:
 
 def show_over_time(stretches: tuple[Stretch, ...], policy: ShadowPolicy, task: Task) -> None:
     """Draw agreement by stretch, with its interval and the limit."""
-    known = [stretch for stretch in stretches if stretch.valid_pairs]
-    if not known:
+    chart = agreement_chart(stretches, policy, task, ui.palette().theme)
+    if chart is None:
         ui.empty_state("No valid pair has a time", "Agreement over time needs the column ts.", icon="show_chart")
         return
+    ui.show_chart(chart, key="agreement_over_time")
+
+
+def agreement_chart(
+    stretches: tuple[Stretch, ...], policy: ShadowPolicy, task: Task, theme: ui.Theme
+) -> ui.Chart | None:
+    """Return agreement by stretch, with its interval and the limit."""
+    known = [stretch for stretch in stretches if stretch.valid_pairs]
+    if not known:
+        return None
     limit = policy.min_agreement if task is not Task.REGRESSION else None
-    ui.show_lines(
+    return ui.line_chart(
         [
             ui.Line(
                 name="agreement",
@@ -44,22 +54,23 @@ def show_over_time(stretches: tuple[Stretch, ...], policy: ShadowPolicy, task: T
             )
         ],
         markers=[] if limit is None else [ui.Marker(name=f"at least {limit:.0%}", at=limit)],
-        key="agreement_over_time",
         alt=f"Agreement with its interval over {ui.count(len(known), 'stretch', 'stretches')} of time",
         y_format=".1%",
+        theme=theme,
     )
 
 
 def show_decisions(figures: Figures) -> None:
     """Draw the flow between decisions, the largest moves, and the tests."""
-    if not figures.flow:
+    chart = decision_chart(figures, ui.palette().theme)
+    if chart is None:
         ui.empty_state(
             "No decisions",
             "These models give numbers alone: their scores and errors are compared instead.",
             icon="alt_route",
         )
         return
-    show_flow(figures.flow, key="flow", alt="Decisions of the champion on the left, of the candidate on the right")
+    ui.show_chart(chart, key="flow")
     moves = sorted(
         (
             (pairs, one, other)
@@ -88,6 +99,11 @@ def show_decisions(figures: Figures) -> None:
             alt="Decisions that differ, the most frequent first",
         )
     _tests(figures)
+
+
+def decision_chart(figures: Figures, theme: ui.Theme) -> ui.Chart | None:
+    """Return the flow between decisions, where versions take any."""
+    return flow_chart(figures.flow, theme, alt="Decisions of the champion on the left, of the candidate on the right")
 
 
 def _tests(figures: Figures) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from app import ui
@@ -32,13 +34,38 @@ def show_slices(figures: Figures, policy: ShadowPolicy) -> None:
     if not shown:
         ui.empty_state("No slice fits", "Choose another slice, or ask for fewer pairs.", icon="filter_alt_off")
         return
-    _chart(shown, policy)
+    chart = slice_chart(shown, policy, ui.palette().theme)
+    if chart is not None:
+        ui.show_chart(chart, key="slices_chart")
     _table(shown)
     pager.draw(
         shown=len(shown),
         next_after=start + _PAGE if start + _PAGE < len(found) else None,
         noun="value",
         total=len(found),
+    )
+
+
+def slice_chart(shown: Sequence[Slice], policy: ShadowPolicy, theme: ui.Theme) -> ui.Chart | None:
+    """Return the agreement of slices with its interval, where it is known of any."""
+    limit = policy.min_slice_agreement
+    drawn = [one for one in shown if one.rate is not None and one.low is not None and one.high is not None]
+    if not drawn:
+        return None
+    return ui.interval_chart(
+        [
+            ui.Interval(
+                name=f"{one.column.removeprefix('slice_')} = {slice_value(one)}"[:60],
+                low=one.low or 0.0,
+                value=one.rate or 0.0,
+                high=1.0 if one.high is None else one.high,
+                tone=ui.Tone.BAD if limit is not None and one.high is not None and one.high < limit else ui.Tone.ACTIVE,
+                hover=ui.count(one.pairs, "pair"),
+            )
+            for one in drawn
+        ],
+        alt=f"Agreement of {ui.count(len(drawn), 'slice')} with its interval, worst first",
+        theme=theme,
     )
 
 
@@ -58,28 +85,6 @@ def _filtered(slices: tuple[Slice, ...], column: str | None, words: str, least: 
         and one.pairs >= least
         and (not wanted or wanted in slice_value(one).casefold())
     ]
-
-
-def _chart(shown: list[Slice], policy: ShadowPolicy) -> None:
-    limit = policy.min_slice_agreement
-    drawn = [one for one in shown if one.rate is not None and one.low is not None and one.high is not None]
-    if not drawn:
-        return
-    ui.show_intervals(
-        [
-            ui.Interval(
-                name=f"{one.column.removeprefix('slice_')} = {slice_value(one)}"[:60],
-                low=one.low or 0.0,
-                value=one.rate or 0.0,
-                high=1.0 if one.high is None else one.high,
-                tone=ui.Tone.BAD if limit is not None and one.high is not None and one.high < limit else ui.Tone.ACTIVE,
-                hover=ui.count(one.pairs, "pair"),
-            )
-            for one in drawn
-        ],
-        key="slices_chart",
-        alt=f"Agreement of {ui.count(len(drawn), 'slice')} with its interval, worst first",
-    )
 
 
 def _table(shown: list[Slice]) -> None:

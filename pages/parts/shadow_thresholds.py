@@ -9,7 +9,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
-from pages.parts.shadow_charts import show_flow
+from pages.parts.shadow_charts import flow_chart
 from pages.parts.shadow_verdict import interval_words, show_checks, show_verdict
 from services.gates.shadow_thresholds import read_shadow_policy
 from services.policies.document import DECISION_POLICY
@@ -162,4 +162,7 @@ def show_redecided(figures: Figures, thresholds: Mapping[str, float], revision: 
         key="shares",
         alt="Share of pairs that each action would be taken for",
     )
-    show_flow(found.flow, key="flow_again", alt="Decisions under these thresholds, champion left, candidate right")
+    alt = "Decisions under these thresholds, champion left, candidate right"
+    chart = flow_chart(found.flow, ui.palette().theme, alt=alt)
+    if chart is not None:
+        ui.show_chart(chart, key="flow_again")

@@ -9,6 +9,7 @@ Latencies: powers of 1.02, so that a value read back is off by at most (1.02 - 1
 
 Bins are written in DuckDB's SQL. Everything within [0, 1] uses only operations that IEEE 754 rounds exactly, so other
 engines find the same bins; FLOOR stands before every CAST, because casts round on one engine and truncate on another.
+Expressions are whole doubles, cast once where they are used: a cast in each branch costs more than the branch.
 """
 
 from __future__ import annotations
@@ -48,41 +49,37 @@ Bins = npt.NDArray[np.int64]
 
 
 def score_bin_sql(score: str) -> str:
-    """Return the expression of the bin of a finite score; bins stand in the order of their scores."""
+    """Return the expression of the bin of a finite score, as a double; bins stand in the order of their scores."""
     rest = f"1 - {score}"
     low = [
-        f"WHEN {score} < {_EDGE} AND {score} >= {upper / 64} "
-        f"THEN {_INSIDE - _LEVEL * level} + CAST(FLOOR({score} * {scale}) AS INTEGER)"
+        f"WHEN {score} < {_EDGE} AND {score} >= {upper / 64} THEN {_INSIDE - _LEVEL * level} + FLOOR({score} * {scale})"
         for level, (upper, scale) in enumerate(_LADDER, 1)
     ]
     high = [
-        f"WHEN {score} < 1 AND {rest} >= {upper / 64} "
-        f"THEN {_INSIDE + _LEVEL * (level + 1)} - CAST(FLOOR(({rest}) * {scale}) AS INTEGER)"
+        f"WHEN {score} < 1 AND {rest} >= {upper / 64} THEN {_INSIDE + _LEVEL * (level + 1)} - FLOOR(({rest}) * {scale})"
         for level, (upper, scale) in enumerate(_LADDER, 1)
     ]
     return " ".join(
         [
-            f"CASE WHEN {score} >= {_EDGE} AND {score} <= {1 - _EDGE}",
-            f"THEN {_INSIDE} + CAST(FLOOR({score} * 1024) AS INTEGER)",
+            f"CASE WHEN {score} >= {_EDGE} AND {score} <= {1 - _EDGE} THEN {_INSIDE} + FLOOR({score} * 1024)",
             *low,
             f"WHEN {score} = 0 THEN {_ZERO}",
-            f"WHEN {score} < 0 THEN {_BELOW} - CAST(FLOOR(LN(-({score})) * {_FINE_STEPS}) AS INTEGER)",
-            f"WHEN {score} < {_EDGE} THEN {_LOW_TAIL} + CAST(FLOOR(LN({score}) * {_TAIL_STEPS}) AS INTEGER)",
+            f"WHEN {score} < 0 THEN {_BELOW} - FLOOR(LN(-({score})) * {_FINE_STEPS})",
+            f"WHEN {score} < {_EDGE} THEN {_LOW_TAIL} + FLOOR(LN({score}) * {_TAIL_STEPS})",
             *high,
             f"WHEN {score} = 1 THEN {_ONE}",
-            f"WHEN {score} < 1 THEN {_HIGH_TAIL} - CAST(FLOOR(LN({rest}) * {_TAIL_STEPS}) AS INTEGER)",
-            f"ELSE {_ABOVE} + CAST(FLOOR(LN({score}) * {_FINE_STEPS}) AS INTEGER) END",
+            f"WHEN {score} < 1 THEN {_HIGH_TAIL} - FLOOR(LN({rest}) * {_TAIL_STEPS})",
+            f"ELSE {_ABOVE} + FLOOR(LN({score}) * {_FINE_STEPS}) END",
         ]
     )
 
 
 def difference_bin_sql(difference: str) -> str:
-    """Return the expression of the bin of a finite difference; a negative one has the bin of its size, negated."""
+    """Return the expression of the bin of a finite difference, as a double; less than 0 where the difference is."""
     size = f"ABS({difference})"
     return (
-        f"CASE WHEN {size} <= 1 THEN CAST(CEIL(SQRT({size}) * {_DIFFERENCE_STEPS}) AS INTEGER)"
-        f" ELSE {_BEYOND} + CAST(FLOOR(LN({size}) * {_TAIL_STEPS}) AS INTEGER) END"
-        f" * CASE WHEN {difference} < 0 THEN -1 ELSE 1 END"
+        f"CASE WHEN {size} <= 1 THEN CEIL(SQRT({size}) * {_DIFFERENCE_STEPS})"
+        f" ELSE {_BEYOND} + FLOOR(LN({size}) * {_TAIL_STEPS}) END * SIGN({difference})"
     )
 
 

@@ -151,11 +151,10 @@ class _Renewal:
                 done += sum(entry.rows for entry in built)
                 self.folder.write_index(entries)
                 self.progress(min(done, total), total)
-            touched = {plan.file.partition for plan in plans}
-            counted = [
-                [entry for entry in entries if entry.partition == name and entry.key] for name in sorted(touched)
-            ]
-            checked = list(pool.map(lambda group: self._check(group, by_name), filter(None, counted)))
+        touched = {plan.file.partition for plan in plans}
+        counted = [[entry for entry in entries if entry.partition == name and entry.key] for name in sorted(touched)]
+        # One after the other: the hashes of a folder's ids are the most that a comparison holds at once.
+        checked = [self._check(group, by_name) for group in counted if group]
         entries = [entry for entry in entries if entry.partition not in touched or not entry.key]
         entries += [entry for group in checked for entry in group]
         self.folder.write_index(entries)

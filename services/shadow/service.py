@@ -6,7 +6,6 @@ is a job; what a page needs at once is only what has been read already.
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,15 +16,15 @@ from services.audit import AuditLog
 from services.clock import Clock, utc_now
 from services.identity import Actor, Identity
 from services.identity.actors import Permission
-from services.jobs.jobs import Job, JobContext, Jobs
+from services.jobs.jobs import OPEN, Job, JobContext, Jobs
 from services.registry.port import RegistryReader
-from services.shadow.atomic import replacing
 from services.shadow.engines import open_engine
 from services.shadow.places import LogPlace, get_replay_folder, list_logs
 from services.shadow.reading import LatestState, find_latest_state, read_log
 from services.shadow.replay import ReplayedVersion, ReplayOptions, ReplayReport, Scorer, replay
 from services.shadow.replay_data import Described, check_suffix
 from services.shadow.replay_notes import Outputs
+from services.shadow.uploads import Uploads
 from services.store import Store
 
 _JOBS_LOOKED_AT = 100
@@ -74,6 +73,7 @@ class ShadowLogs:
         self._logs, self._replays = home / "shadow", home / "replays"
         self._engine = engine
         self._clock = clock
+        self._uploads = Uploads(home / "replay-data", clock=clock)
         jobs.register(READ_JOB, self._run_read)
         jobs.register(REPLAY_JOB, self._run_replay)
 
@@ -183,6 +183,8 @@ class ShadowLogs:
     ) -> int:
         """Keep data that somebody brought, have it replayed by the worker, and return the id of the job.
 
+        See `services.shadow.uploads` for how long the data is kept.
+
         Args:
             suffix: what kind of file it is, such as `.csv`.
 
@@ -196,12 +198,8 @@ class ShadowLogs:
         self._identity.demand(actor, Permission.RUN_GATES, subject=model)
         check_suffix(suffix)
         self._check_versions(model, champion, candidate)
-        digest = hashlib.sha256(upload).hexdigest()
-        data = self._home / "replay-data" / f"{digest}{suffix}"
-        if not data.exists():
-            with replacing(data) as temporary:
-                temporary.write_bytes(upload)
-        out = get_replay_folder(self._replays, model, champion, candidate, digest)
+        data = self._uploads.keep(upload, suffix=suffix, wanted=self._list_wanted())
+        out = get_replay_folder(self._replays, model, champion, candidate, data.stem)
         return self.ask_to_replay(model, champion, candidate, data, out, actor=actor, options=options)
 
     def list_replays(self, model: str, *, actor: Actor) -> Sequence[Job]:
@@ -213,6 +211,15 @@ class ShadowLogs:
         self._identity.demand(actor, Permission.READ_METRICS, subject=model)
         jobs = self._jobs.list_jobs(name=REPLAY_JOB, limit=_JOBS_LOOKED_AT)
         return [job for job in jobs if job.payload["model"] == model]
+
+    def _list_wanted(self, *, besides: int | None = None) -> set[Path]:
+        """Return the data of replays that have not ended, but for one job."""
+        wanted: set[Path] = set()
+        before = None
+        while jobs := self._jobs.list_jobs(name=REPLAY_JOB, limit=_JOBS_LOOKED_AT, before_id=before):
+            wanted |= {Path(job.payload["data"]) for job in jobs if job.state in OPEN and job.id != besides}
+            before = jobs[-1].id
+        return wanted
 
     def _check_versions(self, model: str, *versions: int) -> None:
         for version in versions:
@@ -246,6 +253,9 @@ class ShadowLogs:
             context.is_stopping,
         )
         context.check()
+        self._uploads.remove(
+            Path(payload["data"]), asked_at=context.job.created_at, wanted=self._list_wanted(besides=context.job.id)
+        )
         return asdict(report)
 
     def _replay(

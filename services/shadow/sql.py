@@ -99,7 +99,7 @@ def score_histograms_sql(by: Sequence[str], *, code: str) -> str:
     Args:
         code: the expression of the code that joins the bin in `place` (see `score_code_sql`).
     """
-    champion, candidate = (f"{CODES} * ({score_bin_sql(f'{side}_score')}) + code" for side in SIDES)
+    champion, candidate = (f"CAST({CODES} * ({score_bin_sql(f'{side}_score')}) + code AS INTEGER)" for side in SIDES)
     decided = f"CASE WHEN code >= {DECIDED} THEN {DECIDED} ELSE 0 END"
     cells = [grid_cell_sql(f"{side}_score") for side in SIDES]
     places = ("champion_place", "candidate_place", "difference_place", "grid_place")
@@ -108,7 +108,7 @@ SELECT {_ahead(by)}{_measure_sql("champion_score", "candidate_score", "differenc
     COALESCE({_listed(places)}) AS place, COUNT(*) AS pairs
 FROM (
     SELECT *, {champion} AS champion_place, {candidate} AS candidate_place,
-        {CODES} * ({difference_bin_sql("difference")}) + {decided} AS difference_place,
+        CAST({CODES} * ({difference_bin_sql("difference")}) + {decided} AS INTEGER) AS difference_place,
         {CODES} * CAST({GRID_SIDE} * ({cells[0]}) + ({cells[1]}) AS INTEGER) + {decided} AS grid_place
     FROM (SELECT *, {code} AS code, {_DIFFERENCE} AS difference FROM pairs WHERE {_SCORED}) AS scored
 ) AS placed
@@ -135,7 +135,7 @@ def atoms_sql(side: str) -> str:
     """Return the least and greatest score of each bin of one side: where they are equal, the bin is one value."""
     return f"""
 SELECT bin, MIN(score) AS least, MAX(score) AS greatest FROM (
-    SELECT {side}_score AS score, {score_bin_sql(f"{side}_score")} AS bin FROM pairs WHERE {_SCORED}
+    SELECT {side}_score AS score, CAST({score_bin_sql(f"{side}_score")} AS INTEGER) AS bin FROM pairs WHERE {_SCORED}
 ) AS binned GROUP BY bin"""
 
 

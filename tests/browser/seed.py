@@ -19,6 +19,10 @@ from services.registry.sync import Sync
 from services.registry.tags import GIT_COMMIT_TAG
 from services.registry.values import Dataset
 from services.settings import load_settings
+from services.shadow.engines import DuckDbEngine
+from services.shadow.places import get_log_folder
+from services.shadow.reading import read_log
+from tests.shadow.builders import write_days
 
 SUBJECTS = ("credit", "fraud", "churn", "claims", "pricing", "routing", "search", "kyc", "reco", "demand", "returns")
 KINDS = ("detector", "ranker", "segmenter", "classifier", "forecaster", "embedder", "scorer")
@@ -35,6 +39,9 @@ MLMODEL = """signature:
   inputs: '[{"name": "amount", "type": "double"}]'
   outputs: '[{"type": "long"}]'
 """
+LOGGED = "churn_detector"
+"""The model that has a shadow log, of four days."""
+
 HOSTILE = "<b>bold</b>:red-badge[x]\u202eexe"
 
 
@@ -57,6 +64,8 @@ def fill(home: Path, count: int) -> None:
         gatehouse.identity.accounts.add(root, name, roles)
     sync = Sync(make_registry(count), gatehouse.store, signature_state=_signature_state)
     sync.run(is_full=True, details_budget_s=600)
+    log = write_days(get_log_folder(gatehouse.shadow_logs, LOGGED), slice_shop=[HOSTILE] + ["other"] * 399)
+    read_log(log, engine=DuckDbEngine(), home=home)
     gatehouse.store.close()
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import re
 import urllib.request
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from services.untrusted.escape import WORD_JOINER
 from tests.browser.harness import Theme, Width, opened, settle, shoot, sign_in, violations
-from tests.browser.seed import PEOPLE
+from tests.browser.seed import LOGGED, PEOPLE
 
 LOOKS: list[tuple[Theme, Width]] = [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)]
-ADDRESSES = ("", "catalog", "model?name=churn_detector", "model?name=churn_detector&tab=Metrics")
+ADDRESSES = (
+    "",
+    "catalog",
+    "model?name=churn_detector",
+    "model?name=churn_detector&tab=Metrics",
+    *(f"shadow_comparison?model={LOGGED}&tab={tab}" for tab in ("Agreement", "Slices", "Thresholds")),
+)
 
 
 @pytest.mark.long
@@ -34,6 +41,33 @@ def test_every_page_is_accessible_in_both_themes_and_widths(
             assert page.get_by_text("This part of Gatehouse broke").count() == 0
             wider = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
             assert wider <= 0, address
+
+
+@pytest.mark.long
+def test_the_figures_of_a_comparison_are_taken_along_and_looked_at_without_a_network(
+    browser: Browser, app_url: str, tmp_path: Path
+) -> None:
+    with opened(browser, f"{app_url}/shadow_comparison?model={LOGGED}") as page:
+        sign_in(page)
+        page.get_by_role("button", name="Export").click()
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Every figure drawn (HTML)").click()
+        report = tmp_path / "report.html"
+        download.value.save_as(report)
+    context = browser.new_context(offline=True)
+    with context.new_page() as page:
+        troubles: list[str] = []
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(error.message))
+        page.goto(report.as_uri())
+        expect(page.locator(".js-plotly-plot .main-svg").first).to_be_visible()
+        expect(page.locator(".js-plotly-plot")).to_have_count(8)
+        page.locator(".js-plotly-plot").first.hover()
+        with page.expect_download() as picture:
+            page.locator("[data-title^='Download plot']").first.click()
+        assert picture.value.suggested_filename.endswith(".svg")
+        assert troubles == []
+    context.close()
 
 
 def test_nobody_sees_a_page_without_signing_in(browser: Browser, app_url: str) -> None:

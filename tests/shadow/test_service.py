@@ -127,6 +127,65 @@ def test_an_upload_is_replayed_by_the_worker_into_a_log_of_the_model(world: Worl
     assert world.shadow.list_replays("other", actor=CORA) == []
 
 
+def test_data_goes_when_its_replay_is_done_and_stays_while_another_needs_it(world: World) -> None:
+    first = world.shadow.replay_upload("m", 3, 4, csv(), suffix=".csv", actor=RAVI, options=OPTIONS)
+    world.shadow.replay_upload("m", 3, 4, b"PAR1", suffix=".parquet", actor=RAVI, options=OPTIONS)
+    second = world.shadow.replay_upload("m", 2, 4, csv(), suffix=".csv", actor=RAVI, options=OPTIONS)
+    data = world.home / "replay-data"
+    assert len(list(data.iterdir())) == 2
+    with world.plant.working(threads=1):
+        assert world.plant.ended(first).state is JobState.DONE
+        assert world.plant.ended(second).error is None
+    (kept,) = data.iterdir()
+    assert kept.suffix == ".parquet"
+
+
+def test_data_of_ones_own_stays_where_it_lies(world: World) -> None:
+    data = world.home / "data.csv"
+    data.write_bytes(csv())
+    with world.plant.working():
+        job = world.shadow.ask_to_replay("m", 3, 4, data, world.home / "out", actor=RAVI, options=OPTIONS)
+        assert world.plant.ended(job).state is JobState.DONE
+    assert data.read_bytes() == csv()
+
+
+@dataclass
+class Chunked(ByFolder):
+    """A scorer that counts the rows of Parquet too."""
+
+    def predict(self, model_folder: Path, data: Path, out: Path, **options: Any) -> Any:
+        if data.suffix == ".parquet":
+            table = data.with_suffix(".csv")
+            pd.read_parquet(data).to_csv(table, index=False)
+            data = table
+        return super().predict(model_folder, data, out, **options)
+
+
+@pytest.mark.parametrize(
+    ("engine", "suffix", "options", "calls"),
+    [
+        ("spark", ".parquet", ReplayOptions(), 1),
+        ("spark", ".parquet", ReplayOptions(chunk_rows=20_000), 3),
+        ("spark", ".parquet", ReplayOptions(is_timed=True), 30),
+        ("spark", ".csv", ReplayOptions(), 2),
+        ("duckdb", ".parquet", ReplayOptions(), 2),
+    ],
+)
+def test_only_what_spark_scores_comes_to_it_in_large_chunks(
+    store: Store, tmp_path: Path, engine: str, suffix: str, options: ReplayOptions, calls: int
+) -> None:
+    plant, registry, scorer = build_plant(store, tmp_path), FakeRegistry(), Chunked()
+    for version in ("1", "2", "3", "4"):
+        registry.add_version("m", files={"MLmodel": version.encode()})
+    identity = Identity(store, plant.audit, clock=plant.clock, home=tmp_path)
+    shadow = ShadowLogs(registry, store, plant.audit, identity, plant.jobs, scorer, home=tmp_path, engine=engine)
+    data, rows = tmp_path / f"data{suffix}", 60_000
+    table = pd.DataFrame({"a": np.linspace(0.01, 0.9, rows)})
+    table.to_parquet(data) if suffix == ".parquet" else table.to_csv(data, index=False)
+    assert shadow.replay("m", 3, 4, data, tmp_path / "out", actor=RAVI, options=options).rows == rows
+    assert [version for version, _rows in scorer.asked].count("4") == calls
+
+
 def test_a_replay_is_an_event_of_who_asked_for_it(world: World) -> None:
     with world.plant.working():
         world.plant.ended(world.shadow.replay_upload("m", 3, 4, csv(), suffix=".csv", actor=RAVI, options=OPTIONS))
