@@ -134,14 +134,15 @@ def _progress(*, as_json: bool) -> Callable[[int, int | None], None]:
 
 
 def _lines(document: Mapping[str, Any]) -> list[str]:
-    """Return a comparison for reading: the verdict first, then what it rests on, worst slices, and what is wrong."""
+    """Return a comparison for reading: the verdict, what it rests on, worst slices, and what is wrong."""
     judgement, agreement = document["judgement"], document["agreement"]
     invalid = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in document["invalid"].items())
-    rows = document["rows"]
+    rows, files = document["rows"], document["files"]
     lines = [
         f"{judgement['outcome'].replace('_', ' ').upper()}",
         *(f"  {reason}" for reason in judgement["reasons"]),
         "",
+        f"{files['counted']} of {files['found']} files are counted.",
         f"{rows['read']} rows were read, {rows['duplicates']} of them repeat another: {document['pairs']} pairs.",
         f"{document['valid_pairs']} pairs are valid{f'; not valid: {invalid}' if invalid else ''}.",
         f"Agreement {_percent(agreement['rate'])} ({_percent(agreement['low'])} to {_percent(agreement['high'])}).",

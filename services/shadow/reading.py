@@ -31,6 +31,7 @@ class Coverage:
     """What of a log was read: `rows_read` is all rows of the counted files, of which `duplicates` repeat another.
 
     Args:
+        problems: those of files that do not count first.
         changed: names of files that differ from when the log was last read; likewise `deleted`.
     """
 
@@ -248,7 +249,7 @@ def _coverage(
         files_counted=sum(len(entry.slices) for entry in entries),
         rows_read=sum(entry.rows for entry in entries),
         duplicates=sum(entry.surplus for entry in entries),
-        problems=tuple(sorted(problems, key=lambda problem: (problem.file, problem.column or ""))),
+        problems=tuple(sorted(problems, key=lambda found: (found.is_counted, found.file, found.column or ""))),
         changed=tuple(sorted(name for name in former if name in now and now[name] != former[name])),
         deleted=tuple(sorted(name for name in former if name not in now)),
     )

@@ -130,6 +130,8 @@ def test_a_person_reads_the_verdict_first_and_every_problem_by_file(home: Home, 
     write(log, without(pairs(20, seed=7), "label"), part="short")
     ran = home.run("shadow", "compare", "--log", log)
     assert ran.out.splitlines()[0] == "NOT YET"
+    assert "3 of 4 files are counted." in ran.out
+    assert ran.out.index("torn.parquet") < ran.out.index("part-short.parquet")
     assert "820 rows were read, 0 of them repeat another: 820 pairs." in ran.out
     assert "dt=2026-03-01/torn.parquet" in ran.out
     assert "slice_country" in ran.out
