@@ -87,9 +87,14 @@ class Engine:
         wants_values = lineup.candidate is not None or serving.decisions is not None
         version = lineup.router.choose(key or hashlib.sha256(invocation.body).hexdigest())
         if lineup.candidate is not None and version == lineup.candidate_version:
-            scored = await self._ask_candidate(lineup, invocation)
-            if isinstance(scored, str):
-                failed, version = scored, lineup.route.champion
+            if lineup.candidate.is_untried:
+                # It has not failed, so nothing is held against it.
+                self._metrics.count(self._metrics.fallbacks, version)
+                version = lineup.route.champion
+            else:
+                scored = await self._ask_candidate(lineup, invocation)
+                if isinstance(scored, str):
+                    failed, version = scored, lineup.route.champion
         if version == lineup.route.champion:
             try:
                 scored = await lineup.champion.score(

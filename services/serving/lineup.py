@@ -80,13 +80,19 @@ class Fleet:
             await asyncio.wait(self._leaving)
 
 
-async def line_up(fleet: Fleet, route: Route) -> Lineup:
-    """Return the line-up of a route once its champion is loaded, or failed to be; nobody waits for a candidate."""
+async def line_up(fleet: Fleet, route: Route, before: Lineup | None = None) -> Lineup:
+    """Return the line-up of a route once its champion is loaded, or failed to be.
+
+    Nobody waits for a candidate, but for one that has scored in shadow and shall now answer callers: it goes on in
+    shadow until the process that answers them is loaded, so that a step of a ramp leaves no gap.
+    """
     champion = fleet.keep(Seat(version=route.champion, is_live=True))
     candidate = None
     if route.candidate is not None and route.candidate != route.champion:
         candidate = fleet.keep(Seat(version=route.candidate, is_live=route.candidate_ratio > 0))
     await champion.wait_for_first_try()
+    if candidate is not None and before is not None and _gives_more(route, before.route):
+        await candidate.wait_for_first_try()
     router = Router(
         champion=route.champion,
         candidate=None if candidate is None else route.candidate,
@@ -94,3 +100,8 @@ async def line_up(fleet: Fleet, route: Route) -> Lineup:
         salt=str(route.plan_id or 0),
     )
     return Lineup(route=route, router=router, champion=champion, candidate=candidate)
+
+
+def _gives_more(route: Route, before: Route) -> bool:
+    is_same = (route.champion, route.candidate) == (before.champion, before.candidate)
+    return is_same and route.candidate_ratio > before.candidate_ratio

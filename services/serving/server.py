@@ -47,6 +47,9 @@ from services.serving.watching import Wanted, Watch
 from services.store import Store
 
 STALE_S = 10.0
+# Longer than balancers in front keep a connection, which is a minute as a rule: else one of their requests meets the
+# end of a connection that both were about to let go.
+KEEP_ALIVE_S = 75
 RETRY_S = 5.0
 REPEAT_S = 600.0
 
@@ -212,6 +215,7 @@ class ScoringServer:
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=math.ceil(options.patience.request_s),
             ),
             lambda: on_ready(address, serving.lineup.route.champion),
@@ -254,8 +258,8 @@ class ScoringServer:
             await asyncio.wait([applying, changing])
 
     async def _apply(self, wanted: Wanted) -> None:
-        lineup = await line_up(self._fleet, wanted.route)
         before = self._engine.serving
+        lineup = await line_up(self._fleet, wanted.route, None if before is None else before.lineup)
         if lineup.champion.problem is not None:
             self._refuse_route(wanted, lineup.champion.problem)
             self._settled.set()

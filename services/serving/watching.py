@@ -1,4 +1,4 @@
-"""Reading again, every second, what is to serve: route, pins and decision policy, in a thread of its own.
+"""Reading again, twice a second, what is to serve: route, pins and decision policy, in a thread of its own.
 
 While the store does not answer, what was read last goes on, and how old it is can be told.
 """
@@ -18,7 +18,7 @@ from services.policies.document import DECISION_POLICY
 from services.policies.policy import Policy
 from services.policies.reading import read_revision
 
-READ_S = 1.0
+READ_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -163,11 +163,16 @@ def test_the_failure_of_a_candidate_in_shadow_is_the_error_of_its_side(
     assert world.read("errors", 2, "shadow") == 1
 
 
-def test_a_candidate_that_is_being_loaded_is_not_held_against_it(tmp_path: Path, champion: FakeKept) -> None:
+@pytest.mark.parametrize("ratio", [0.0, 1.0])
+def test_a_candidate_that_is_being_loaded_is_not_held_against_it(
+    tmp_path: Path, champion: FakeKept, ratio: float
+) -> None:
     candidate = FakeKept(version=2, answer=ModelDown("it is being loaded"), is_untried=True)
-    world = World(tmp_path, line_up_fakes(champion, candidate))
-    ask(world, rows((1, 0)))
+    world = World(tmp_path, line_up_fakes(champion, candidate, ratio=ratio))
+    (reply,) = ask(world, rows((1, 0)))
+    assert (predictions(reply), reply.version) == ([0.1], 1)
     assert world.log.pairs == []
+    assert world.read("errors", 2, "candidate") == 0
     assert world.read("dropped", "the version is being loaded") == 1
 
 
