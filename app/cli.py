@@ -9,16 +9,17 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
 import click
 import structlog
 
-from services.errors import GatehouseError
+from services.errors import GatehouseError, InvalidInput
 from services.logs import current_reference, set_up_logs
-from services.settings import load_settings
+from services.settings import is_text, load_settings
 
+_SHOWN = 80
 _COMMANDS = {
     "up": "app.commands.processes",
     "worker": "app.commands.processes",
@@ -76,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
     try:
+        _check_text(arguments)
         code = group.main(arguments, prog_name="gatehouse", standalone_mode=False)
     except GatehouseError as error:
         code = _fail(error.kind, error.message, error.next_step, error.exit_code, as_json=as_json)
@@ -83,7 +85,9 @@ def main(arguments: list[str] | None = None) -> None:
         click.echo(error.format_message(), err=True)
         code = 2
     except click.ClickException as error:
-        code = _fail("invalid_input", error.format_message(), "Run the command with --help.", 2, as_json=as_json)
+        # Click writes the choices of an option one a line.
+        message = " ".join(error.format_message().split())
+        code = _fail("invalid_input", message, "Run the command with --help.", 2, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         code = _fail("interrupted", "The command was interrupted.", "Run it again when ready.", 130, as_json=as_json)
     except BrokenPipeError:
@@ -97,14 +101,26 @@ def main(arguments: list[str] | None = None) -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
-def _note_bug(error: Exception) -> tuple[str, Path]:
+def _check_text(arguments: Sequence[str]) -> None:
+    for argument in arguments:
+        # Neither JSON nor a store would take it.
+        if not is_text(argument):
+            raise InvalidInput(f"An argument is no UTF-8 text: {argument[:_SHOWN]!a}.", next_step="Write it in UTF-8.")
+
+
+def _note_bug(error: Exception) -> tuple[str, str]:
+    """Log an error that nobody foresaw, and return its reference and where it is told."""
     reference = current_reference()
-    path = load_settings().home / "logs" / "commands.log"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as log:
-        set_up_logs(out=log)
-        structlog.get_logger(__name__).error("a command broke", reference=reference, exc_info=error)
-    return reference, path
+    try:
+        path = load_settings().home / "logs" / "commands.log"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as log:
+            set_up_logs(out=log)
+            structlog.get_logger(__name__).error("a command broke", reference=reference, exc_info=error)
+    except (OSError, GatehouseError):
+        # The home may be what is wrong.
+        return reference, f"the kind of the error, {type(error).__name__}, since no log can be written,"
+    return reference, str(path)
 
 
 def _fail(kind: str, message: str, next_step: str, code: int, *, as_json: bool) -> int:

@@ -42,10 +42,13 @@ def from_text(text: str) -> datetime:
     """Return the moment an ISO 8601 text names; a text without offset is UTC.
 
     Raises:
-        ValueError: the text is no ISO 8601 date or time.
+        ValueError: the text is no ISO 8601 date or time, or one outside of the years 1 to 9999 in UTC.
     """
     moment = datetime.fromisoformat(text)
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"{text} is outside of the years 1 to 9999 in UTC") from error
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

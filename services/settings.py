@@ -75,7 +75,7 @@ class Settings(BaseModel):
     )
     oidc_groups_claim: str = Field(default="groups", description="the claim that lists the groups")
     legacy_stages: bool = Field(default=True, description="also move MLflow's legacy stage")
-    sync_seconds: float = Field(default=15, gt=0)
+    sync_seconds: float = Field(default=15, gt=0, allow_inf_nan=False)
     webhook_url: tuple[SecretStr, ...] = Field(default=(), description="where notifications go; Slack's holds a secret")
     webhook_secret: SecretStr | None = None
     webhook_hosts: tuple[str, ...] = Field(default=(), description="hosts that webhooks may be sent to, besides public")
@@ -124,6 +124,9 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
     """
     environ = os.environ if environ is None else environ
     given = {field: environ[name] for field, name in VARIABLES.items() if environ.get(name)}
+    for field, value in given.items():
+        if not is_text(value):
+            raise InvalidInput(f"The setting {VARIABLES[field]} is no UTF-8 text.", next_step="Write it in UTF-8.")
     sources = {field: f"environment {VARIABLES[field]}" for field in given}
     home = Path(overrides.get("home") or given.get("home") or ".gatehouse").expanduser().absolute()
     from_file = _read_file(home / "gatehouse.yaml")
@@ -148,6 +151,19 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
             f"The setting {VARIABLES.get(field, field)} is not usable: {first['msg']}.",
             next_step="Correct it in the environment or in gatehouse.yaml; `gatehouse doctor` lists all settings.",
         ) from error
+
+
+def is_text(given: str) -> bool:
+    r"""Return whether what the system passed on was UTF-8: other bytes arrive as lone surrogates (PEP 383).
+
+    >>> is_text("naïve"), is_text(b"na\xefve".decode("utf-8", "surrogateescape"))
+    (True, False)
+    """
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextmanager
@@ -184,10 +200,17 @@ def _read_file(path: Path) -> dict[str, Any]:
         return {}
     except OSError as error:
         raise InvalidInput(f"{path} cannot be read: {error.strerror}.", next_step="Check its permissions.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"{path} is no UTF-8 text.", next_step="Save it as UTF-8.") from error
     try:
         values = yaml.safe_load(text) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidInput(f"{path} is not valid YAML.", next_step="Correct the file or remove it.") from error
     if not isinstance(values, dict):
         raise InvalidInput(f"{path} is not a mapping of settings.", next_step="Write one `name: value` a line.")
-    return {str(name): value for name, value in values.items()}
+    unknown = [str(name) for name in values if name not in VARIABLES]
+    if unknown:
+        raise InvalidInput(
+            f"{path} sets {unknown[0]!r}, which is no setting.", next_step=f"The settings are {', '.join(VARIABLES)}."
+        )
+    return values

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.parameters import ID, WholeNumber
 from services.audit import Event, EventQuery
 from services.audit.exports import verify_evidence_file, verify_export_files
 from services.clock import from_text, to_text
@@ -30,10 +31,10 @@ def audit_command() -> None:
 @click.option("--action", help="Only this action, or those that begin with it: promotion, promotion:approval.")
 @click.option("--subject", help="Only about this reference, such as fraud_detector/7.")
 @click.option("--model", help="Only about this model.")
-@click.option("--change", "change_id", type=int, help="Only of this change.")
+@click.option("--change", "change_id", type=ID, help="Only of this change.")
 @click.option("--text", help="Only with these words.")
-@click.option("--after", type=click.IntRange(min=-1), help="Only after this number: the next page.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=50, show_default=True)
+@click.option("--after", type=WholeNumber(min=-1), help="Only after this number: the next page.")
+@click.option("--limit", type=WholeNumber(1, 1000), default=50, show_default=True)
 @json_option
 def list_events(
     since: str | None, until: str | None, after: int | None, limit: int, *, as_json: bool, **filters: Any
@@ -75,7 +76,7 @@ def export(path: Path, form: str, reason: str, *, as_json: bool) -> int:
 
 
 @audit_command.command("evidence")
-@click.argument("change_id", metavar="ID", type=int)
+@click.argument("change_id", metavar="ID", type=ID)
 @click.option("--out", "path", type=_file, required=True)
 @json_option
 def evidence(change_id: int, path: Path, *, as_json: bool) -> int:
@@ -105,7 +106,7 @@ def key(*, as_json: bool) -> int:
 
 
 @audit_command.command("prove")
-@click.argument("seq", type=click.IntRange(min=0))
+@click.argument("seq", type=WholeNumber(min=0))
 @json_option
 def prove(seq: int, *, as_json: bool) -> int:
     """Prove that event SEQ is in the log (RFC 6962)."""

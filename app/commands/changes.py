@@ -10,6 +10,7 @@ import click
 
 from app.commands.gates import read_text
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.parameters import ID, WholeNumber
 from services.changes import Change, ChangeState
 from services.clock import to_text
 from services.errors import NotFound
@@ -21,9 +22,9 @@ _REFUSED = {ChangeState.BLOCKED, ChangeState.FAILED, ChangeState.VOID, ChangeSta
 _reason = click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 _state = click.option("--state", type=click.Choice([state.value for state in ChangeState]), help="Only in this state.")
 _model = click.option("--model", help="Only about this model.")
-_before = click.option("--before", type=int, help="Only below this id: the next page.")
+_before = click.option("--before", type=ID, help="Only below this id: the next page.")
 _file = click.Path(dir_okay=False, path_type=Path)
-_limit = click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+_limit = click.option("--limit", type=WholeNumber(1, 500), default=50, show_default=True)
 
 
 @click.group("promotions")
@@ -105,7 +106,7 @@ def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
     """
 
     @group.command("show")
-    @click.argument("change_id", metavar="ID", type=int)
+    @click.argument("change_id", metavar="ID", type=ID)
     @json_option
     def show(change_id: int, *, as_json: bool) -> int:
         """Show one with its evidence and decisions."""
@@ -119,7 +120,7 @@ def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
         _add_decision(group, find, name, help_text)
 
     @group.command("comment")
-    @click.argument("change_id", metavar="ID", type=int)
+    @click.argument("change_id", metavar="ID", type=ID)
     @click.option("--text", required=True, help="What you want the others to know.")
     @json_option
     def comment(change_id: int, text: str, *, as_json: bool) -> int:
@@ -129,7 +130,7 @@ def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
         return _answer(commented, as_json=as_json, judge=False)
 
     @group.command("cancel")
-    @click.argument("change_id", metavar="ID", type=int)
+    @click.argument("change_id", metavar="ID", type=ID)
     @click.option("--reason", default="", help="Why, in a sentence.")
     @json_option
     def cancel(change_id: int, reason: str, *, as_json: bool) -> int:
@@ -139,7 +140,7 @@ def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
         return _answer(cancelled, as_json=as_json)
 
     @group.command("renew")
-    @click.argument("change_id", metavar="ID", type=int)
+    @click.argument("change_id", metavar="ID", type=ID)
     @json_option
     def renew(change_id: int, *, as_json: bool) -> int:
         """Gather its evidence anew."""
@@ -147,7 +148,7 @@ def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
         return _answer(current_gatehouse().changes.renew(change_id, actor=current_actor()), as_json=as_json)
 
     @group.command("execute")
-    @click.argument("change_id", metavar="ID", type=int)
+    @click.argument("change_id", metavar="ID", type=ID)
     @json_option
     def execute(change_id: int, *, as_json: bool) -> int:
         """Make it so, once it is approved."""
@@ -157,7 +158,7 @@ def _add_decisions(group: click.Group, find: Callable[[int], Change]) -> None:
 
 def _add_decision(group: click.Group, find: Callable[[int], Change], name: str, help_text: str) -> None:
     @group.command(name, help=help_text)
-    @click.argument("change_id", metavar="ID", type=int)
+    @click.argument("change_id", metavar="ID", type=ID)
     @_reason
     @json_option
     def decide(change_id: int, reason: str, *, as_json: bool) -> int:

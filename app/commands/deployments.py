@@ -8,6 +8,7 @@ from datetime import datetime
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.parameters import VERSION
 from services.clock import from_text, to_text
 from services.deployments import Ramp, RampState, StandbyState, to_configmap, to_env, to_kserve, to_yaml
 from services.deployments.files import STORAGE_URI
@@ -117,7 +118,7 @@ def ramp_command() -> None:
 
 @ramp_command.command("start")
 @click.argument("name")
-@click.option("--candidate", type=click.IntRange(min=1), help="A version; else the one whose promotion is approved.")
+@click.option("--candidate", type=VERSION, help="A version; else the one whose promotion is approved.")
 @_REASON
 @json_option
 def start(name: str, candidate: int | None, reason: str, *, as_json: bool) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.parameters import ID, FiniteNumber, WholeNumber
 from services.clock import to_text
 from services.errors import InvalidInput
 from services.gates.waivers import Waiver
@@ -103,7 +104,7 @@ def sweep(stage: str, *, as_json: bool) -> int:
 @click.argument("ref")
 @click.argument("gate")
 @click.option("--to", "stage", required=True, help="The stage whose gate it is.")
-@click.option("--days", type=float, required=True, help="For how long; the gate policy limits it.")
+@click.option("--days", type=FiniteNumber(), required=True, help="For how long; the gate policy limits it.")
 @click.option("--reason", required=True, help="Why, in a sentence; it is shown on every review.")
 @json_option
 def waive(ref: str, gate: str, stage: str, days: float, reason: str, *, as_json: bool) -> int:
@@ -119,8 +120,8 @@ def waive(ref: str, gate: str, stage: str, days: float, reason: str, *, as_json:
 @gates_command.command("waivers")
 @click.argument("name", required=False)
 @click.option("--all", "with_ended", is_flag=True, help="Also those that have ended.")
-@click.option("--before", type=int, help="Only below this id: the next page.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--before", type=ID, help="Only below this id: the next page.")
+@click.option("--limit", type=WholeNumber(1, 500), default=50, show_default=True)
 @json_option
 def list_waivers(name: str | None, before: int | None, limit: int, *, with_ended: bool, as_json: bool) -> int:
     """List the gates that are lifted, of a model or of all, newest first."""
@@ -139,7 +140,7 @@ def list_waivers(name: str | None, before: int | None, limit: int, *, with_ended
 
 
 @gates_command.command("revoke")
-@click.argument("waiver_id", metavar="ID", type=int)
+@click.argument("waiver_id", metavar="ID", type=ID)
 @click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 @json_option
 def revoke(waiver_id: int, reason: str, *, as_json: bool) -> int:

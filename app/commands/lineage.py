@@ -10,7 +10,15 @@ from pathlib import Path
 import click
 
 from app.commands.gates import read_bytes
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.output import (
+    answer,
+    current_actor,
+    current_gatehouse,
+    json_option,
+    reading_gatehouse,
+    table,
+    write_file,
+)
 from app.commands.plans import answer_outcome, answer_plan, file_type, out_option
 from app.facade import Gatehouse
 from app.stories import list_marks, tell_story
@@ -62,7 +70,7 @@ def story_command(ref: str, out: Path | None, *, as_json: bool) -> int:
         writer = _WRITERS.get(out.suffix.lower())
         if writer is None:
             raise InvalidInput(f"{out} is neither .html nor .md.", next_step="Name the file by what it should be.")
-        out.write_text(writer(story), encoding="utf-8")
+        write_file(out, writer(story))
     missing = [{"part": part.name, "how_to_add": part.how_to_add} for part in story.completeness.missing]
     document = {
         "reference": version.reference,

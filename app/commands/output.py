@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import click
 
 from app.facade import Gatehouse
+from services.audit.files import told, write_whole
+from services.errors import InvalidInput
 from services.identity.actors import Actor, Permission
 from services.logs import current_reference
 from services.settings import load_settings
@@ -43,6 +46,16 @@ def reading_gatehouse(subject: str) -> Gatehouse:
     gatehouse = current_gatehouse()
     gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject=subject)
     return gatehouse
+
+
+def write_file(path: Path, text: str) -> None:
+    """Write what a command was asked to write, whole or not at all.
+
+    Raises:
+        InvalidInput: it cannot be written.
+    """
+    with told(path, raised=InvalidInput):
+        write_whole(path, text.encode())
 
 
 def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], is_yes: bool = True) -> int:

@@ -7,6 +7,7 @@ from datetime import timedelta
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.parameters import WholeNumber
 from services.clock import to_text
 from services.identity.actors import Permission, Role
 
@@ -41,7 +42,7 @@ def add(name: str, roles: tuple[str, ...], *, as_json: bool) -> int:
 
 @users_command.command("list")
 @click.option("--after", default="", help="Only behind this name: the next page.")
-@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@click.option("--limit", type=WholeNumber(1, 500), default=100, show_default=True)
 @json_option
 def list_users(after: str, limit: int, *, as_json: bool) -> int:
     """List accounts by name."""
@@ -107,7 +108,7 @@ def tokens_command() -> None:
 @click.option(
     "--scope", "scopes", multiple=True, type=click.Choice([each.value for each in Permission]), help="May repeat."
 )
-@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How long it is good for.")
+@click.option("--days", type=WholeNumber(1, 366), default=90, show_default=True, help="How long it is good for.")
 @json_option
 def issue(name: str, scopes: tuple[str, ...], days: int, *, as_json: bool) -> int:
     """Print a token for NAME, shown this once."""

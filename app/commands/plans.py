@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from app.commands.output import answer
+from app.commands.output import answer, write_file
 from services.lineage.plans import P, PlanOutcome
 
 file_type = click.Path(dir_okay=False, path_type=Path)
@@ -19,7 +19,7 @@ out_option = click.option("--out", type=file_type, help="Write the plan to a fil
 def answer_plan(document: Mapping[str, Any], lines: Iterable[str], *, out: Path | None, as_json: bool) -> int:
     """Write a plan to a file where one is named, and print it."""
     if out is not None:
-        out.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_file(out, json.dumps(document, indent=2, ensure_ascii=False) + "\n")
     return answer(document, as_json=as_json, lines=[*lines, document["digest"]])
 
 

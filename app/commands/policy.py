@@ -12,6 +12,7 @@ import click
 from app.commands.changes import change_json
 from app.commands.gates import read_bytes, read_text
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.parameters import ID, WholeNumber
 from app.facade import DOCUMENT_KINDS
 from services.clock import from_text, to_text
 from services.documents import DEFAULT_NAME, DocumentKind, Problem, compare_texts, parse, unified_diff, validate
@@ -38,7 +39,7 @@ def policy_command() -> None:
 @policy_command.command("list")
 @_kind
 @click.option("--after", help="Only after this KIND/NAME: the next page.")
-@click.option("--limit", type=click.IntRange(1, 500), default=100, show_default=True)
+@click.option("--limit", type=WholeNumber(1, 500), default=100, show_default=True)
 @json_option
 def list_documents(kind: str | None, after: str | None, limit: int, *, as_json: bool) -> int:
     """List documents and what is in force."""
@@ -64,7 +65,7 @@ def list_documents(kind: str | None, after: str | None, limit: int, *, as_json: 
 @policy_command.command("show")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name, show_default=True)
-@click.option("--revision", type=int, help="This revision instead of the one in force.")
+@click.option("--revision", type=ID, help="This revision instead of the one in force.")
 @click.option("--at", metavar="TIME", help="What was in force at this time, such as 2026-01-31T12:00:00Z.")
 @json_option
 def show(name: str, kind: str, revision: int | None, at: str | None, *, as_json: bool) -> int:
@@ -132,7 +133,7 @@ def diff(file: Path, name: str | None, kind: str | None, *, as_json: bool) -> in
 @click.argument("file", type=_file)
 @click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 @click.option("--name", help="Its document; by default the model it is for, or `default`.")
-@click.option("--base", type=int, help="The revision the edit began from; by default the newest one.")
+@click.option("--base", type=ID, help="The revision the edit began from; by default the newest one.")
 @_kind
 @json_option
 def propose_file(
@@ -150,7 +151,7 @@ def propose_file(
 
 
 @policy_command.command("approve")
-@click.argument("change_id", metavar="ID", type=int)
+@click.argument("change_id", metavar="ID", type=ID)
 @click.option("--reason", default="approved", help="Why, in a sentence; it is kept.")
 @json_option
 def approve(change_id: int, reason: str, *, as_json: bool) -> int:
@@ -162,8 +163,8 @@ def approve(change_id: int, reason: str, *, as_json: bool) -> int:
 @policy_command.command("revisions")
 @click.argument("name")
 @click.option("--kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name, show_default=True)
-@click.option("--before", type=int, help="Only below this number: the next page.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--before", type=ID, help="Only below this number: the next page.")
+@click.option("--limit", type=WholeNumber(1, 500), default=50, show_default=True)
 @json_option
 def revisions(name: str, kind: str, before: int | None, limit: int, *, as_json: bool) -> int:
     """List the revisions of a document, newest first."""
@@ -191,7 +192,7 @@ def revisions(name: str, kind: str, before: int | None, limit: int, *, as_json: 
 
 @policy_command.command("revert")
 @click.argument("name")
-@click.option("--to", "number", type=int, required=True, help="The revision whose text comes back.")
+@click.option("--to", "number", type=ID, required=True, help="The revision whose text comes back.")
 @click.option("--reason", required=True, help="Why, in a sentence; it is kept.")
 @click.option("--kind", type=click.Choice(sorted(_KINDS)), default=DECISION_POLICY.name, show_default=True)
 @json_option

@@ -9,6 +9,7 @@ import click
 
 from app.commands.gates import read_bytes
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.parameters import ID, WholeNumber
 from app.commands.plans import answer_outcome, answer_plan, file_type, out_option
 from services.clock import to_text
 from services.errors import InvalidInput
@@ -86,7 +87,7 @@ def models_command() -> None:
 @models_command.command("list")
 @click.option("--text", default="", help="Only with these words.")
 @click.option("--after", help="The `next` of the page before.")
-@click.option("--limit", type=click.IntRange(1, 500), default=50, show_default=True)
+@click.option("--limit", type=WholeNumber(1, 500), default=50, show_default=True)
 @json_option
 def list_models(text: str, after: str | None, limit: int, *, as_json: bool) -> int:
     """List models by name."""
@@ -186,7 +187,7 @@ def list_drifts(model: str | None, *, is_all: bool, as_json: bool) -> int:
 
 
 @drift_command.command("adopt")
-@click.argument("drift_id", metavar="ID", type=int)
+@click.argument("drift_id", metavar="ID", type=ID)
 @_reason
 @json_option
 def adopt(drift_id: int, reason: str, *, as_json: bool) -> int:
@@ -197,7 +198,7 @@ def adopt(drift_id: int, reason: str, *, as_json: bool) -> int:
 
 
 @drift_command.command("revert")
-@click.argument("drift_id", metavar="ID", type=int)
+@click.argument("drift_id", metavar="ID", type=ID)
 @_reason
 @json_option
 def revert(drift_id: int, reason: str, *, as_json: bool) -> int:

@@ -5,36 +5,33 @@ from __future__ import annotations
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option
+from app.commands.parameters import FiniteNumber, WholeNumber
 from services.logs import set_up_logs
 
 
 @click.command("serve")
 @click.argument("name")
-@click.option("--port", type=click.IntRange(0, 65535), required=True, help="0 takes a free one.")
+@click.option("--port", type=WholeNumber(0, 65535), required=True, help="0 takes a free one.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Other than loopback only with --require-token.")
 @click.option("--require-token", is_flag=True, help="Let in only who holds a token that may read production models.")
-@click.option("--max-body-mb", type=click.FloatRange(min=0, min_open=True), default=16, show_default=True)
-@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Requests a second of each caller.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), default=60, show_default=True, help="Seconds.")
+@click.option("--max-body-mb", type=FiniteNumber(min=0, min_open=True), default=16, show_default=True)
+@click.option("--rate", type=FiniteNumber(min=0, min_open=True), help="Requests a second of each caller.")
+@click.option("--timeout", type=FiniteNumber(min=0, min_open=True), default=60, show_default=True, help="Seconds.")
 @click.option(
     "--candidate-timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteNumber(min=0, min_open=True),
     default=5,
     show_default=True,
     help="Seconds until the champion answers in the candidate's place.",
 )
 @click.option("--strict", is_flag=True, help="Refuse values that would reach the model as something else than sent.")
 @click.option("--slice", "slices", multiple=True, help="A column of requests that the paired log keeps.")
-@click.option(
-    "--standbys", type=click.IntRange(0, 2), default=2, show_default=True, help="Former versions kept loaded."
-)
+@click.option("--standbys", type=WholeNumber(0, 2), default=2, show_default=True, help="Former versions kept loaded.")
 @click.option(
     "--spare/--no-spare", default=True, show_default=True, help="A process that waits for the next version to load."
 )
-@click.option("--memory-mb", type=click.IntRange(min=256), default=2048, show_default=True, help="Of each version.")
-@click.option(
-    "--log-seconds", type=click.FloatRange(min=0), default=15, show_default=True, help="Until pairs are on disk."
-)
+@click.option("--memory-mb", type=WholeNumber(min=256), default=2048, show_default=True, help="Of each version.")
+@click.option("--log-seconds", type=FiniteNumber(min=0), default=15, show_default=True, help="Until pairs are on disk.")
 @json_option
 def serve_command(
     name: str,

@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
+from app.commands.parameters import VERSION, FiniteNumber, WholeNumber
 
 _SHOWN_SLICES = 10
 _SHOWN_PROBLEMS = 20
@@ -29,8 +30,8 @@ def shadow_command() -> None:
 @click.option("--by", help="List the values of this slice alone.")
 @click.option("--engine", type=click.Choice(["duckdb", "spark"]), help="Unless given, as GATEHOUSE_SHADOW_ENGINE says.")
 @click.option("--policy", type=_file, help="Thresholds to judge by: a gate policy, or a mapping of them (YAML).")
-@click.option("--champion", type=int, help="Only pairs of this champion version.")
-@click.option("--candidate", type=int, help="Only pairs of this candidate version.")
+@click.option("--champion", type=WholeNumber(), help="Only pairs of this champion version.")
+@click.option("--candidate", type=WholeNumber(), help="Only pairs of this candidate version.")
 @json_option
 def compare(
     log: Path,
@@ -67,16 +68,16 @@ def compare(
 
 @shadow_command.command("replay")
 @click.argument("name")
-@click.option("--champion", required=True, type=click.IntRange(1), help="The version in service.")
-@click.option("--candidate", required=True, type=click.IntRange(1), help="The version that would take its place.")
+@click.option("--champion", required=True, type=VERSION, help="The version in service.")
+@click.option("--candidate", required=True, type=VERSION, help="The version that would take its place.")
 @click.option("--data", required=True, type=_file, help="Recorded requests: Parquet, CSV or JSON lines.")
 @click.option("--out", required=True, type=_path, help="The log: a new folder, or that of the same replay.")
 @click.option("--label", help="The column that says what turned out to be true; `label` unless given.")
 @click.option("--slice", "slices", multiple=True, help="An input column to slice by; may be repeated.")
 @click.option("--outputs", type=click.Choice(["classes", "scores"]), help="What the numbers are that models return.")
-@click.option("--threshold", type=float, help="Decide `positive` at this score or above, else `negative`.")
+@click.option("--threshold", type=FiniteNumber(), help="Decide `positive` at this score or above, else `negative`.")
 @click.option("--timed", is_flag=True, help="Score each row alone, so that latencies are real.")
-@click.option("--chunk-rows", type=click.IntRange(1), help="Rows a step; 50,000, or 2,000 if timed, unless given.")
+@click.option("--chunk-rows", type=WholeNumber(1), help="Rows a step; 50,000, or 2,000 if timed, unless given.")
 @json_option
 def replay(
     name: str,

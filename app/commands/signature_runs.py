@@ -9,7 +9,16 @@ from pathlib import Path
 
 import click
 
-from app.commands.output import answer, current_actor, current_gatehouse, json_option, reading_gatehouse, table
+from app.commands.output import (
+    answer,
+    current_actor,
+    current_gatehouse,
+    json_option,
+    reading_gatehouse,
+    table,
+    write_file,
+)
+from app.commands.parameters import WholeNumber
 from app.commands.signature import column_value, read_reference, signature_command, told_adjustments
 from services.errors import InvalidInput
 from services.registry.references import parse_reference, resolve_reference
@@ -48,7 +57,7 @@ def test_version(ref: str, *, as_json: bool) -> int:
 @click.option("--out", type=_file, required=True, help="A Parquet file: row, score, label, latency_ms, error.")
 @click.option("--allow", multiple=True, metavar="COLUMN", help="A column that may lose digits; may repeat.")
 @click.option("--default", "defaults", multiple=True, metavar="COLUMN=VALUE", help="A value for what is missing.")
-@click.option("--chunk-rows", type=click.IntRange(1, 1_000_000), default=100_000, show_default=True)
+@click.option("--chunk-rows", type=WholeNumber(1, 1_000_000), default=100_000, show_default=True)
 @json_option
 def predict_file(
     ref: str,
@@ -117,7 +126,7 @@ def plan_migration(
     )
     problems = _problems(plan.breaking, list_plan_problems(plan, today=today))
     if out is not None:
-        _write(out, json.dumps(plan.to_json(), ensure_ascii=False, indent=2))
+        write_file(out, json.dumps(plan.to_json(), ensure_ascii=False, indent=2) + "\n")
     steps = [(step.due.isoformat(), step.owner or "nobody yet", step.what) for step in plan.steps]
     lines = [
         *(f"Breaks {as_line(change)}" for change in plan.breaking),
@@ -136,10 +145,3 @@ def _owner(text: str) -> tuple[OwnerRole, str]:
     if not equals or role not in {*OwnerRole}:
         raise InvalidInput(f"{text!r} is no ROLE=PERSON.", next_step=f"The roles are {', '.join(OwnerRole)}.")
     return OwnerRole(role), person.strip()
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InvalidInput(f"{path} cannot be written.", next_step="Check the folder.") from error

@@ -25,10 +25,14 @@ def write_archive(path: Path, files: Mapping[str, bytes | Path], *, title: str, 
     """Write files in the order given, and the manifest that signs for them.
 
     Raises:
-        Unreachable: the archive cannot be written, or a file not be read.
+        InvalidInput: the archive cannot be written, or a file not be read.
     """
     lines = [title]
-    with told(path), writing(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        told(path, raised=InvalidInput),
+        writing(path) as out,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, content in files.items():
             if isinstance(content, Path):
                 with content.open("rb") as source:

@@ -62,7 +62,8 @@ def create_backup(audit: AuditLog, path: Path, *, clock: Clock, artifacts: Mappi
 
     Raises:
         Unverified: the log disagrees with itself or its last checkpoint: such a state is not worth keeping.
-        Unreachable: the store does not answer, or a file cannot be written.
+        Unreachable: the store does not answer.
+        InvalidInput: a file cannot be written.
         Unavailable: PostgreSQL's programs are not installed.
     """
     signed, signer = audit.checkpoints.write(), audit.checkpoints.get_signer()
@@ -71,7 +72,10 @@ def create_backup(audit: AuditLog, path: Path, *, clock: Clock, artifacts: Mappi
         "dialect": audit.store.engine.dialect.name,
         "artifacts": dict(artifacts or {}),
     }
-    with told(path), tempfile.TemporaryDirectory(dir=_made(path.parent), prefix=".backup.") as folder:
+    with (
+        told(path, raised=InvalidInput),
+        tempfile.TemporaryDirectory(dir=_made(path.parent), prefix=".backup.") as folder,
+    ):
         snapshot = Path(folder) / "store"
         take_snapshot(audit.store, snapshot)
         files: dict[str, bytes | Path] = {
@@ -179,7 +183,11 @@ def _list_files(home: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Path]
 
 
 def _write_secrets(home: Path, path: Path) -> None:
-    with told(path), writing(path, mode=0o600) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+    with (
+        told(path, raised=InvalidInput),
+        writing(path, mode=0o600) as out,
+        zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
+    ):
         for name, found in _list_files(home, SECRET_PARTS):
             archive.write(found, name)
 

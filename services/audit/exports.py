@@ -71,22 +71,22 @@ def export_leaves(audit: AuditLog, path: Path) -> Export:
 
     Raises:
         Unverified: the log disagrees with itself or with its last checkpoint.
-        Unreachable: a file cannot be written.
+        InvalidInput: a file cannot be written, or would be overwritten by one that lies beside it.
     """
+    beside = path.with_suffix(".checkpoint"), path.with_suffix(".key"), path.with_name(VERIFIER.name)
+    if path in beside:
+        raise InvalidInput(
+            f"{path} is the name of a file that is written beside an export.",
+            next_step="Name the export such as audit.jsonl.",
+        )
     signed = audit.checkpoints.write()
     size = signed.checkpoint.size
-    export = Export(
-        path=path,
-        events=size,
-        checkpoint=path.with_suffix(".checkpoint"),
-        key=path.with_suffix(".key"),
-        verifier=path.with_name(VERIFIER.name),
-    )
-    with told(path), audit.store.read() as unit, writing(path) as out:
+    export = Export(path=path, events=size, checkpoint=beside[0], key=beside[1], verifier=beside[2])
+    with told(path, raised=InvalidInput), audit.store.read() as unit, writing(path) as out:
         for first in range(0, size, BATCH_EVENTS):
             leaves = audit_log.list_leaves(unit, first, min(first + BATCH_EVENTS, size))
             out.writelines(leaf + b"\n" for _, leaf in leaves)
-    with told(export.checkpoint):
+    with told(export.checkpoint, raised=InvalidInput):
         write_whole(export.checkpoint, signed.note.encode())
         write_whole(export.key, f"{audit.checkpoints.get_key()}\n".encode())
         write_whole(export.verifier, VERIFIER.read_bytes())
@@ -98,9 +98,9 @@ def export_archive(audit: AuditLog, path: Path) -> int:
 
     Raises:
         Unverified: the log disagrees with itself or with its last checkpoint.
-        Unreachable: the file cannot be written.
+        InvalidInput: the file cannot be written.
     """
-    with told(path), tempfile.TemporaryDirectory(prefix="gatehouse-export-") as folder:
+    with told(path, raised=InvalidInput), tempfile.TemporaryDirectory(prefix="gatehouse-export-") as folder:
         export = export_leaves(audit, Path(folder) / "events.jsonl")
         with writing(path) as out, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in (export.path, export.checkpoint, export.key, export.verifier):
@@ -113,10 +113,9 @@ def export_table(audit: AuditLog, path: Path, query: EventQuery | None = None) -
     """Write the events a query finds as CSV, by number, safe to open in a spreadsheet; returns how many.
 
     Raises:
-        InvalidInput: the text of the query holds no word.
-        Unreachable: the file cannot be written.
+        InvalidInput: the text of the query holds no word, or the file cannot be written.
     """
-    with told(path), audit.store.read() as unit, writing(path) as out:
+    with told(path, raised=InvalidInput), audit.store.read() as unit, writing(path) as out:
         events = (decode_event(leaf) for _, leaf in iterate_leaves(unit, query or EventQuery()))
         rows = ([getattr(event, name) for name in CSV_COLUMNS] for event in events)
         text = io.TextIOWrapper(out, encoding="utf-8", newline="")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -9,20 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from services.errors import Unreachable
+from services.errors import GatehouseError, Unreachable
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def told(path: Path, *, raised: type[GatehouseError] = Unreachable) -> Iterator[None]:
     """Say which file could not be read or written, and why.
 
+    Args:
+        raised: what to say it by; `InvalidInput` where the caller named the file.
+
     Raises:
-        Unreachable: the operating system refused inside the block, as on a full disk.
+        GatehouseError: the operating system refused inside the block, as on a full disk.
     """
     try:
         yield
     except OSError as error:
-        raise Unreachable(
+        raise raised(
             f"{path} cannot be used: {error.strerror or error}.",
             next_step="Check that its folder is there, has space, and may be written.",
         ) from error
@@ -36,6 +40,9 @@ def writing(path: Path, *, mode: int = 0o644, replace: bool = True) -> Iterator[
         FileExistsError: it is there already and `replace` is false.
         OSError: it cannot be written; what was there before is still there.
     """
+    if path.exists() and not path.is_file():
+        # Such as /dev/stdout, which a rename would take away from every program of the machine.
+        raise OSError(errno.EINVAL, "it is there, and is no ordinary file")
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:

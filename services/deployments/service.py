@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,12 +17,15 @@ from services.deployments.servers import ServerReport, Servers, describe_followi
 from services.deployments.standbys import Standby, Standbys, StandbyState
 from services.errors import Conflict, InvalidInput, Unavailable, Unreachable
 from services.identity.actors import Actor
+from services.registry.references import MAX_VERSION
 from services.registry.values import Stage
 from services.signatures.compare import compare
 from services.signatures.reader import read_signature
 from services.signatures.values import SignatureReading, SignatureState
 from services.signatures.verdicts import Comparison, Direction
 from services.store import UnitOfWork
+
+_VERSION = re.compile(r"[0-9]{1,10}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,7 +218,7 @@ class Deployments:
                     f"{model} has no {target} version.",
                     next_step=f"Name a version that was in production; pinned are {_listed(pinned.versions)}.",
                 )
-        elif target.isascii() and target.isdecimal():
+        elif _VERSION.fullmatch(target) and int(target) <= MAX_VERSION:
             version = int(target)
         else:
             raise InvalidInput(f"{target!r} is no version.", next_step="Write previous, fallback or a version number.")

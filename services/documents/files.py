@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from services.audit.files import told, write_whole
 from services.changes import Change, Changes
 from services.documents.activation import propose
 from services.documents.library import Documents
@@ -18,12 +19,16 @@ SUFFIX = ".yaml"
 
 
 def export_documents(documents: Documents, folder: Path) -> list[Path]:
-    """Write every document in force below `folder` and return the files, in order."""
+    """Write every document in force below `folder` and return the files, in order.
+
+    Raises:
+        InvalidInput: a file cannot be written.
+    """
     written = []
     for revision in _in_force(documents):
         place = resolve_under(folder, f"{revision.kind}/{revision.name}{SUFFIX}")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_text(revision.text, encoding="utf-8", newline="")
+        with told(place, raised=InvalidInput):
+            write_whole(place, revision.text.encode())
         written.append(place)
     return written
 
@@ -59,10 +64,11 @@ def _read(documents: Documents, file: Path) -> str:
             f"The folder {kind!r} is named after no kind of document.",
             next_step=f"The kinds are {', '.join(sorted(documents.kinds))}.",
         )
-    raw = file.read_bytes()
+    with told(file, raised=InvalidInput):
+        raw = file.read_bytes()
     if problems := documents.validate(kind, raw):
-        told = DocumentInvalid(problems)
-        raise InvalidInput(f"{kind}/{file.name}: {told.message}", next_step=told.next_step) from told
+        invalid = DocumentInvalid(problems)
+        raise InvalidInput(f"{kind}/{file.name}: {invalid.message}", next_step=invalid.next_step) from invalid
     return raw.decode("utf-8")
 
 

@@ -18,7 +18,8 @@ from services.registry.values import ModelVersion
 
 _SCHEME = "models:/"
 _NUMBER = re.compile(r"-?[0-9]+")
-_MAX_VERSION = 2**31 - 1
+MAX_VERSION = 2**31 - 1
+"""The largest that the registry's column of versions holds."""
 _FORMS = "Write NAME/VERSION or NAME@ALIAS, such as fraud_detector/7 or fraud_detector@production."
 
 
@@ -85,10 +86,10 @@ def _is_path(text: str) -> bool:
 
 
 def _version(digits: str, text: str) -> int:
-    version = int(digits) if len(digits) <= len(str(_MAX_VERSION)) else 0
-    if not 0 < version <= _MAX_VERSION:
+    version = int(digits) if len(digits) <= len(str(MAX_VERSION)) else 0
+    if not 0 < version <= MAX_VERSION:
         raise InvalidInput(
-            f"{quoted(text)} names no possible version: {digits[:20]} is not a whole number from 1 to {_MAX_VERSION}.",
+            f"{quoted(text)} names no possible version: {digits[:20]} is not a whole number from 1 to {MAX_VERSION}.",
             next_step="Write the version as the registry counts it, such as fraud_detector/7.",
         )
     return version

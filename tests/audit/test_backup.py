@@ -321,7 +321,7 @@ def test_a_log_that_does_not_verify_is_not_backed_up(store: Store, tmp_path: Pat
 
 def test_a_backup_that_cannot_be_written_says_so(store: Store, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unreachable, match="cannot be used"):
+    with pytest.raises(InvalidInput, match="cannot be used"):
         make(open_log(store, tmp_path / "home"), tmp_path / "file" / "backup.zip")
 
 

@@ -23,7 +23,7 @@ from services.audit.notes import Checkpoint, Signer
 from services.audit.verify_export import NotVerifiedError, is_signed, parse_checkpoint, verify_inclusion
 from services.audit.verify_export import compute_root as script_root
 from services.audit.verify_export import main as script_main
-from services.errors import InvalidInput, NotFound, Unreachable, Unverified
+from services.errors import InvalidInput, NotFound, Unverified
 from services.store import Store
 from tests.audit import naive_merkle
 from tests.audit.builders import fill, open_log, record
@@ -158,7 +158,7 @@ def test_files_that_cannot_be_read_are_named(export: Export, tmp_path: Path) -> 
 
 def test_an_export_that_cannot_be_written_says_so(audit: AuditLog, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(Unreachable, match="cannot be used"):
+    with pytest.raises(InvalidInput, match="cannot be used"):
         export_leaves(audit, tmp_path / "file" / "events.jsonl")
 
 
