@@ -125,3 +125,9 @@ def test_a_bug_is_told_even_where_no_log_can_be_written(home: Home, monkeypatch:
     assert ran.code == 2
     assert "RuntimeError" in ran.err
     assert "nobody foresaw" not in ran.err
+
+
+def test_what_is_wrong_with_an_option_is_told_in_one_line(home: Home) -> None:
+    ran = home.run("users", "add", "dave", "--json")
+    assert ran.code == 2
+    assert "\n" not in ran.json["error"]["message"]
