@@ -39,6 +39,7 @@ _COMMANDS = {
     "rollback": "app.commands.deployments",
     "ramp": "app.commands.deployments",
     "serve": "app.commands.serving",
+    "servers": "app.commands.serving",
     "policy": "app.commands.policy",
     "shadow": "app.commands.shadow",
     "lineage": "app.commands.lineage",

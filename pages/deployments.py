@@ -10,6 +10,7 @@ from pages.parts.deployments_back import show_standbys, show_ways_back
 from pages.parts.deployments_history import show_history
 from pages.parts.deployments_overview import approved_by, find_changes, pick_model, show_cards, show_ramps, went_back
 from pages.parts.deployments_ramp import show_ramp
+from pages.parts.deployments_servers import show_servers
 from services.deployments import PinSet
 from services.identity import Permission
 
@@ -19,7 +20,7 @@ now = gatehouse.clock()
 
 
 def show_model(pinned: PinSet) -> None:
-    """Draw one model: what serves, how ready the others are, its ramp, the ways back and its history."""
+    """Draw one model: what serves, how ready the others are, its ramp, the ways back, its servers and its history."""
     changes = find_changes(gatehouse, [pinned])
     approved = approved_by(gatehouse, pinned, changes)
     ui.fact_line(
@@ -35,6 +36,7 @@ def show_model(pinned: PinSet) -> None:
     with right, ui.guarded():
         show_standbys(gatehouse, pinned)
         show_ways_back(gatehouse, actor, pinned)
+    show_servers(gatehouse, pinned.model)
     with ui.guarded():
         show_history(gatehouse, pinned.model)
 
@@ -52,6 +54,7 @@ def show_all() -> None:
     with ui.guarded():
         show_cards(gatehouse)
     opened = pick_model(gatehouse) or show_ramps(gatehouse)
+    show_servers(gatehouse)
     if opened is not None:
         st.query_params["model"] = opened
         st.rerun()

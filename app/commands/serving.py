@@ -1,11 +1,13 @@
-"""`serve`: the scoring server of a model."""
+"""`serve` and `servers`: the scoring server of a model, and those that run."""
 
 from __future__ import annotations
 
 import click
 
-from app.commands.output import answer, current_actor, current_gatehouse, json_option
+from app.commands.output import answer, current_actor, current_gatehouse, json_option, table
 from app.commands.parameters import FiniteNumber, WholeNumber
+from services.deployments import ServerReport
+from services.identity.actors import Permission
 from services.logs import set_up_logs
 
 
@@ -98,3 +100,52 @@ def serve_command(
 
     server.run(tell)
     return 0
+
+
+@click.command("servers")
+@click.argument("name", required=False)
+@json_option
+def servers_command(name: str | None, *, as_json: bool) -> int:
+    """Show the servers that report here, of all models or of NAME; exit code 0 when each answers as the pins say."""
+    gatehouse = current_gatehouse()
+    gatehouse.identity.demand(current_actor(), Permission.READ_PRODUCTION_MODEL, subject=name or "servers")
+    if name is not None:
+        gatehouse.pins.get(name)
+    found = gatehouse.servers.list_servers(name)
+    pins = gatehouse.pins.list_pins(model=name)
+    documents = [server.to_json() for server in found]
+    rows = [
+        (
+            each["model"],
+            each["address"],
+            each["status"],
+            each["version"],
+            _candidate(server),
+            each["requests"],
+            each["dropped"],
+            each["lost_log_rows"],
+            each["seen"][:19],
+        )
+        for server, each in zip(found, documents, strict=True)
+    ]
+    head = ("MODEL", "ADDRESS", "STATE", "VERSION", "CANDIDATE", "REQUESTS", "NOT PAIRED", "ROWS LOST", "LAST HEARD")
+    problems = [f"{server.address}: {problem}" for server in found for problem in server.problems]
+    return answer(
+        {"servers": documents},
+        as_json=as_json,
+        lines=[*table(head, rows), *problems],
+        is_yes=all(
+            not server.is_silent and server.model in pins and server.version == pins[server.model].current
+            for server in found
+        ),
+    )
+
+
+def _candidate(server: ServerReport) -> str | None:
+    if server.candidate is None:
+        return None
+    return (
+        f"{server.candidate} ({server.candidate_ratio:.0%})"
+        if server.candidate_ratio
+        else f"{server.candidate} (shadow)"
+    )

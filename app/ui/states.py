@@ -106,6 +106,8 @@ STATES = MappingProxyType(
         ),
         **_styles(Tone.GOOD, full="rocket_launch", warm="local_fire_department", active="check", healthy="check"),
         **_styles(Tone.CAUTION, unproven="help", cold="ac_unit", drift="call_split", deprecated="event_busy"),
+        **_styles(Tone.BAD, down="error", silent="signal_disconnected"),
+        **_styles(Tone.CAUTION, degraded="warning", not_pinned="call_split"),
         # Judgements on shadow traffic
         **_styles(Tone.GOOD, promote="trending_up"),
         **_styles(Tone.ACTIVE, not_yet="hourglass_top"),

@@ -69,6 +69,8 @@ def _ask(gatehouse: Gatehouse, actor: Actor, preview: RollbackPreview) -> None:
         outcome = gatehouse.deployments.roll_back(model, str(version), actor=actor, reason=reason)
         if not outcome.is_back:
             raise Blocked(" ".join(outcome.remaining), next_step="Go back to another version, such as the fallback.")
+        for told in outcome.following:
+            ui.flash(ui.md(told), icon="dns")
         for told in outcome.remaining:
             ui.flash(ui.md(told), icon="hourglass_top")
 

@@ -70,6 +70,7 @@ ANYBODYS = {
     "policy schema": "is the same for every installation",
     "policy validate": "reads a file of the caller's own",
     "ramp status": "is what a service account is for",
+    "servers": "is what a service account is for",
     "shadow compare": "reads a log of the caller's own",
     "signature explain": "explains a text of the caller's own",
     "up": "starts processes, as the system's user may",

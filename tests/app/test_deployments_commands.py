@@ -8,8 +8,11 @@ import pytest
 import yaml
 
 from app.facade import Gatehouse
+from services.clock import utc_now
 from services.settings import load_settings
+from services.store import open_store
 from tests.app.running import Home, make_home
+from tests.deployments.builders import speak
 from tests.servers import free_port
 
 
@@ -59,6 +62,23 @@ def test_exports_are_printed_as_they_are(home: Home) -> None:
     (service,) = yaml.safe_load_all(home.run("pins", "export", "fraud_detector", "--format", "kserve").out)
     assert service["spec"]["predictor"]["model"]["storageUri"] == "models:/fraud_detector/42"
     assert home.run("pins", "export", "--json").json == {"format": "yaml", "text": printed}
+
+
+def test_servers_are_listed_and_one_that_does_not_follow_the_pins_is_no_yes(home: Home) -> None:
+    assert home.run("servers", "--json").json == {"servers": []}
+    store = open_store(f"sqlite:///{home.folder / 'gatehouse.db'}")
+    speak(store, utc_now, "a", 42)
+    assert home.run("servers", "fraud_detector").code == 0
+    speak(store, utc_now, "b", 41, candidate=42, candidate_ratio=0.25, problems=["It is stuck."])
+    store.close()
+    ran = home.run("servers", "fraud_detector", "--json")
+    assert ran.code == 1
+    told = [(each["address"][-1], each["status"], each["version"]) for each in ran.json["servers"]]
+    assert told == [("a", "ok", 42), ("b", "ok", 41)]
+    printed = home.run("servers").out
+    assert "42 (25%)" in printed
+    assert "/b: It is stuck." in printed
+    assert kind_and_code(home, "servers", "nobody") == ("not_found", 2)
 
 
 def test_going_back_while_the_registry_is_away_moves_the_pins_and_says_what_remains(home: Home) -> None:

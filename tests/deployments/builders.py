@@ -9,6 +9,7 @@ from typing import Any
 
 from services.audit import AuditLog
 from services.changes import Change, Changes, Execution, Proof
+from services.clock import Clock, to_micros
 from services.deployments import Deployments, Pins, PinsFollowPromotions, Rollback, Servers
 from services.deployments.pins_file import PinsFile
 from services.deployments.ramp_records import RampWriter
@@ -24,6 +25,7 @@ from services.registry.drift import Drifts
 from services.registry.fake import FakeRegistry
 from services.registry.values import Stage
 from services.store import Store, UnitOfWork
+from services.store import servers as server_rows
 from tests.conftest import FakeClock
 
 MODEL = "fraud_detector"
@@ -134,6 +136,21 @@ class World:
     def actions(self) -> list[str]:
         """Return the actions of every event, oldest first."""
         return [event.action for event in self.audit.list_events(limit=1000).events]
+
+
+def speak(store: Store, clock: Clock, server_id: str, version: int | None, **state: Any) -> None:
+    """Say in the store what a server says of itself."""
+    values = {
+        "model": MODEL, "address": f"http://127.0.0.1/{server_id}", "host": "there", "actor": "meera",
+        "started_us": to_micros(clock()), "seen_us": to_micros(clock()),
+        "state": {
+            "status": "ok", "champion": version, "loaded": [version], "problems": [], "requests": 7, "paired": 5,
+            "dropped": 2, "lost_rows": 1, **state,
+        },
+    }  # fmt: skip
+    with store.write() as unit:
+        server_rows.put_server(unit, server_id, values)
+        unit.commit()
 
 
 def registry_with_files(versions: int) -> FakeRegistry:

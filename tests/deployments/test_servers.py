@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 from services.clock import to_micros
 from services.deployments.servers import SILENT_AFTER, Servers, describe_following
@@ -10,22 +9,7 @@ from services.store import Store
 from services.store import servers as rows
 from tests.changes.builders import MEERA
 from tests.conftest import FakeClock
-from tests.deployments.builders import MODEL, build_world
-
-
-def speak(store: Store, clock: FakeClock, server_id: str, version: int | None, **state: Any) -> None:
-    """Say in the store what a server says of itself."""
-    values = {
-        "model": MODEL, "address": f"http://127.0.0.1/{server_id}", "host": "there", "actor": "meera",
-        "started_us": to_micros(clock()), "seen_us": to_micros(clock()),
-        "state": {
-            "status": "ok", "champion": version, "loaded": [version], "problems": [], "requests": 7, "paired": 5,
-            "dropped": 2, "lost_rows": 1, **state,
-        },
-    }  # fmt: skip
-    with store.write() as unit:
-        rows.put_server(unit, server_id, values)
-        unit.commit()
+from tests.deployments.builders import MODEL, build_world, speak
 
 
 def test_servers_are_told_as_they_last_spoke(any_store: Store, clock: FakeClock) -> None:

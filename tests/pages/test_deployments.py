@@ -9,10 +9,13 @@ import streamlit as st
 
 from app.facade import Gatehouse
 from app.ui import session, status
+from services.clock import utc_now
 from services.identity import Role
 from services.identity.actors import Actor
 from services.settings import load_settings
+from tests.changes.builders import MEERA
 from tests.conftest import FakeClock
+from tests.deployments.builders import speak
 from tests.deployments.test_routes import MODEL, pin, ramp
 from tests.pages.test_every_page import visit
 from tests.servers import free_port
@@ -54,6 +57,26 @@ def test_who_only_looks_sees_the_ramp_and_no_button_of_it(
     buttons, text = look(monkeypatch, Role.DATA_SCIENTIST, model=MODEL)
     assert not any(label.endswith("…") for label in buttons)
     assert "25 % of requests get the candidate" in text
+
+
+@pytest.mark.parametrize("params", [{}, {"model": MODEL}])
+def test_servers_are_shown_with_what_is_wrong_with_them(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, params: dict[str, str]
+) -> None:
+    speak(gatehouse.store, utc_now, "a", 2, candidate=4, candidate_ratio=0.25, problems=["*3* cannot be loaded."])
+    app = visit("deployments", monkeypatch, MEERA, **params)
+    assert not app.exception
+    (shown,) = [frame.value for frame in app.dataframe if "address" in frame.value.columns]
+    (row,) = shown.to_dict("records")
+    assert row["address"] == "http://127.0.0.1/a"
+    assert r"\*3\* cannot be loaded" in " ".join(warning.value for warning in app.warning)
+
+
+def test_a_model_that_no_server_serves_says_how_to_start_one(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _buttons, text = look(monkeypatch, Role.RELEASE_MANAGER, model=MODEL)
+    assert "No server reports here" in text
 
 
 def test_the_page_of_all_models_draws(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
