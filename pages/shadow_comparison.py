@@ -148,9 +148,11 @@ def show_model(model: str, place: LogPlace, latest: LatestState | None, pair: Ve
 def _log_words(place: LogPlace) -> str:
     if place.origin is Origin.TRAFFIC and place.notes is None:
         return "What serving wrote"
-    plan = place.notes.plan if place.notes else {}
-    said = f"Replay of v{plan.get('champion')} and v{plan.get('candidate')}"
-    return said if place.notes and place.notes.is_complete else f"{said}, unfinished"
+    if place.notes is None:
+        return "Replay, unfinished"
+    plan, pairs = place.notes.plan, ui.count(place.notes.rows, "pair")
+    said = f"Replay of v{plan.get('champion')} and v{plan.get('candidate')}, {pairs}"
+    return said if place.notes.is_complete else f"{said}, unfinished"
 
 
 def _pair_words(pair: VersionPair) -> str:

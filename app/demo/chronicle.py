@@ -140,18 +140,28 @@ class Chronicle:
         *,
         label: str,
         by: str,
+        threshold: float | None = _EVEN,
         is_timed: bool = False,
+        is_apart: bool = False,
     ) -> None:
-        """Let somebody score recorded data with two versions in the sandbox; a finished replay is not done again."""
-        from services.shadow.places import get_log_folder
+        """Let somebody score recorded data with two versions in the sandbox; a finished replay is not done again.
+
+        Args:
+            threshold: at or above it versions decide `positive`; None for a regression.
+            is_apart: whether it is a log of its own, beside what serving writes.
+        """
+        from services.shadow.places import get_log_folder, get_replay_folder
         from services.shadow.replay import ReplayOptions
-        from services.shadow.replay_data import Described
+        from services.shadow.replay_data import Described, digest_file
         from services.shadow.replay_notes import Outputs
 
         gatehouse = self._gatehouse
         out = get_log_folder(gatehouse.shadow_logs, model)
+        if is_apart:
+            digest = digest_file(gatehouse.home / data)
+            out = get_replay_folder(gatehouse.home / "replays", model, champion, candidate, digest)
         described = Described(label=label, slices=(by,))
-        options = ReplayOptions(described=described, outputs=Outputs.SCORES, threshold=_EVEN, is_timed=is_timed)
+        options = ReplayOptions(described=described, outputs=Outputs.SCORES, threshold=threshold, is_timed=is_timed)
         try:
             report = gatehouse.shadow.replay(
                 model,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.demo.chronicle import Chronicle
 from app.demo.documents import fraud_policy, without_traffic
-from app.demo.materials import HELD_OUT_SUBSCRIBERS, LIVE_TRANSACTIONS
+from app.demo.materials import HELD_OUT_SALES, HELD_OUT_SUBSCRIBERS, LIVE_TRANSACTIONS, SOME_TRANSACTIONS
 from services.registry.values import Stage
 
 
@@ -111,6 +111,14 @@ def govern_fraud(chronicle: Chronicle) -> None:
     )
     chronicle.tell(sixth, seventh, eighth, tenth)
     chronicle.replay("maya", "fraud_detector", 4, 6, LIVE_TRANSACTIONS, label="is_fraud", by="country")
+    # Whether it is fast enough is known only where each request is timed.
+    chronicle.replay(
+        *("maya", "fraud_detector", 4, 6, SOME_TRANSACTIONS),
+        label="is_fraud",
+        by="country",
+        is_timed=True,
+        is_apart=True,
+    )
     # Asked after the replay, whose pairs are the traffic of its what-if.
     lenient = chronicle.propose(
         "maya",
@@ -137,6 +145,13 @@ def govern_forecasts(chronicle: Chronicle) -> None:
     better = chronicle.send_back(better, "jun", "The auc is that of version 1: what is gained in calibration?")
     worse = chronicle.ask("ravi", "demand_forecaster/2", Stage.STAGING, reason="Does a forest see weekends?")
     worse = chronicle.refuse(worse, "meera", "Its error is larger than that of version 1.")
+    chronicle.replay(
+        *("ravi", "demand_forecaster", 3, 2, HELD_OUT_SALES),
+        label="units",
+        by="day_of_week",
+        threshold=None,
+        is_apart=True,
+    )
     demand = chronicle.ask(
         "ravi",
         "demand_forecaster/3",

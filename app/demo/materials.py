@@ -16,11 +16,15 @@ from app.demo import sales, searches, subscribers, transactions
 from app.demo.workshop import Material, keep
 
 LIVE_TRANSACTIONS = "demo/transactions_live.parquet"
-HELD_OUT_SUBSCRIBERS = "demo/subscribers_held_out.parquet"
 """Payments after training, below the home, with two slices: for shadow replay."""
+SOME_TRANSACTIONS = "demo/transactions_sample.parquet"
+"""Some of them, few enough to time each: the machine would be busy for minutes with all."""
+HELD_OUT_SUBSCRIBERS = "demo/subscribers_held_out.parquet"
+HELD_OUT_SALES = "demo/sales_held_out.parquet"
 
 OPTIONAL = "device_age_days"
 _LIVE_ROWS = 20_000
+_SAMPLED = 15
 
 
 def make_transactions(home: Path) -> Material:
@@ -30,7 +34,9 @@ def make_transactions(home: Path) -> Material:
     keep(test, home / "demo", "transactions_held_out")
     live = transactions.draw_transactions(_LIVE_ROWS, seed=13)
     bands = _slices(live).drop(columns="country").add_prefix("slice_")
-    keep(pd.concat([live, bands], axis=1), home / "demo", "transactions_live")
+    live = pd.concat([live, bands], axis=1)
+    keep(live, home / "demo", "transactions_live")
+    keep(live[::_SAMPLED].reset_index(drop=True), home / "demo", "transactions_sample")
     path, digest = keep(train, home / "demo", "transactions_training")
     columns = [*transactions.FEATURES, OPTIONAL]
     return Material(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from app.facade import Gatehouse
 from services.registry.fake import FakeRegistry
 from services.shadow.service import ShadowLogs
 from tests.app.running import Home, make_home
+from tests.jobs.models import SUM, write_model
 from tests.servers import free_port
 from tests.shadow.builders import NAN, empty_pairs, pairs, without, write, write_days
 from tests.shadow.test_service import ByFolder, csv
@@ -167,6 +169,35 @@ def test_a_replay_is_written_and_can_be_compared(home: Home, tmp_path: Path, mon
     assert "20 from before" in again.out
     compared = home.run("shadow", "compare", "--log", tmp_path / "out", "--json")
     assert compared.json["versions"] == [{"champion": 3, "candidate": 4, "pairs": 20}]
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_a_replay_on_spark_is_the_same_log_and_the_same_comparison(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = FakeRegistry()
+    for version, source in enumerate((SUM, SUM.replace("+", "+ 0.25 *")), 1):
+        folder = write_model(tmp_path / f"model {version}", source)
+        files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        registry.add_version("m", files=files)
+    monkeypatch.setattr(Gatehouse, "registry", property(lambda _gatehouse: registry))
+    data = tmp_path / "data.parquet"
+    numbers = [row / 40 for row in range(40)]
+    moments = pd.date_range("2026-03-01", periods=40, freq="h", tz="UTC")
+    pd.DataFrame({"a": numbers, "b": [None, *numbers[1:]], "ts": moments, "slice_x": ["x", "y"] * 20}).to_parquet(data)
+    documents, logs = [], []
+    for engine in ("spark", "duckdb"):
+        home, out = make_home(tmp_path / engine, GATEHOUSE_SHADOW_ENGINE=engine), tmp_path / f"log of {engine}"
+        token = home.add_person("ravi", "ml_engineer")
+        versions = ("--champion", "1", "--candidate", "2", "--threshold", "0.5", "--outputs", "scores")
+        ran = home.run("shadow", "replay", "m", *versions, "--data", data, "--out", out, "--json", token=token)
+        assert (ran.code, ran.json["rows"], ran.json["is_complete"]) == (0, 40, True), ran
+        assert (ran.json["champion_errors"], ran.json["candidate_errors"]) == (1, 1)
+        documents.append(home.run("shadow", "compare", "--log", out, "--json").json)
+        logs.append(pd.read_parquet(out).sort_values("request_id", ignore_index=True))
+    pd.testing.assert_frame_equal(logs[0], logs[1])
+    assert documents[0] == documents[1]
 
 
 def test_a_replay_needs_a_registry_that_answers(home: Home, tmp_path: Path) -> None:

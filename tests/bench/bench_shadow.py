@@ -1,7 +1,8 @@
 """What a shadow log costs to compare: CPU seconds beside those of a trivial scan of the same columns, in turn.
 
-`python tests/bench/bench_shadow.py [ROWS]`; ten million rows unless told otherwise. Evidently and NannyML do the part
-that they do too, each in an environment that this file makes, where they install.
+`python -m tests.bench.bench_shadow [ROWS [plan|memory|others]...]`; ten million rows and all parts unless told
+otherwise. Evidently and NannyML do the part that they do too, each in an environment that this file makes, where they
+install.
 """
 
 from __future__ import annotations
@@ -54,13 +55,17 @@ def main() -> None:
         print(re.findall(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text(encoding="utf-8"))[0])
         return
     rows = int(sys.argv[1]) if sys.argv[1:] else ROWS
+    parts = sys.argv[2:] or ["plan", "memory", "others"]
     with tempfile.TemporaryDirectory(prefix="gatehouse-bench-") as folder:
         log, tenth = Path(folder, "log"), Path(folder, "tenth")
         write_log(log, rows)
-        write_log(tenth, rows // 10)
-        report_plan(log, rows)
-        report_memory(tenth, log, rows)
-        report_others(log, rows)
+        if "plan" in parts:
+            report_plan(log, rows)
+        if "memory" in parts:
+            write_log(tenth, rows // 10)
+            report_memory(tenth, log, rows)
+        if "others" in parts:
+            report_others(log, rows)
 
 
 def write_log(log: Path, rows: int) -> None:
