@@ -25,7 +25,12 @@ from services.policies.what_if import read_simulation
 from services.registry.name_lint import lint_name
 from services.registry.values import Stage
 from services.settings import load_settings
-from services.shadow.places import get_log_folder
+from services.shadow.engines import DuckDbEngine
+from services.shadow.judge import Verdict, judge
+from services.shadow.measuring import measure
+from services.shadow.places import Origin, get_log_folder
+from services.shadow.policy import ShadowPolicy
+from services.shadow.reading import read_log
 from services.shadow.window import WindowReader
 from services.signatures.mlmodel import MAX_BYTES
 from services.signatures.reader import read_signature
@@ -251,3 +256,19 @@ def test_a_candidate_ramps_on_measured_requests_and_another_was_given_up(built: 
     )
     assert (window.pairs, window.candidate_errors, window.timed) == (3000, 0, 3000)
     assert 0.85 < window.agreeing / window.valid < 1
+
+
+def test_the_shadow_logs_come_to_every_verdict(built: Built) -> None:
+    gatehouse = built.gatehouse
+    caller = gatehouse.get_caller(origin="test")
+    verdicts = {}
+    for model in ("fraud_detector", "churn_predictor", "demand_forecaster"):
+        for place in gatehouse.shadow.list_logs(model, actor=caller):
+            state = read_log(place.path, engine=DuckDbEngine(), home=gatehouse.home)
+            verdicts[model, place.origin] = judge(measure(state), ShadowPolicy()).verdict
+    assert verdicts == {
+        ("fraud_detector", Origin.TRAFFIC): Verdict.CONTINUE,
+        ("fraud_detector", Origin.REPLAY): Verdict.PROMOTE,
+        ("churn_predictor", Origin.TRAFFIC): Verdict.NOT_YET,
+        ("demand_forecaster", Origin.REPLAY): Verdict.STOP,
+    }
