@@ -7,6 +7,7 @@ import streamlit as st
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
 from pages.parts.deployments_back import show_standbys, show_ways_back
+from pages.parts.deployments_export import show_export
 from pages.parts.deployments_history import show_history
 from pages.parts.deployments_overview import approved_by, find_changes, pick_model, show_cards, show_ramps, went_back
 from pages.parts.deployments_ramp import show_ramp
@@ -53,6 +54,7 @@ def show_all() -> None:
         return
     with ui.guarded():
         show_cards(gatehouse)
+        show_export(gatehouse)
     opened = pick_model(gatehouse) or show_ramps(gatehouse)
     show_servers(gatehouse)
     if opened is not None:

@@ -41,6 +41,10 @@ def _show(gatehouse: Gatehouse, model: str | None) -> None:
 def _show_table(gatehouse: Gatehouse, servers: Sequence[ServerReport], *, has_model: bool) -> None:
     pins = {model: gatehouse.pins.find(model) for model in {server.model for server in servers}}
     models = [ui.Column(name="model", label="Model", width="medium")] if has_model else []
+    times = [
+        ui.Column(name="started", label="Started", kind=ui.Kind.WHEN),
+        ui.Column(name="seen", label="Last heard", kind=ui.Kind.WHEN),
+    ]
     rows = []
     for server in servers:
         pinned = pins[server.model]
@@ -53,7 +57,6 @@ def _show_table(gatehouse: Gatehouse, servers: Sequence[ServerReport], *, has_mo
                 "follows": "current" if pinned is not None and pinned.current == server.version else "not_pinned",
                 "candidate": _candidate_words(server),
                 "requests": server.requests,
-                "paired": server.paired,
                 "dropped": server.dropped,
                 "lost": server.lost_rows,
                 "started": server.started_at,
@@ -70,7 +73,6 @@ def _show_table(gatehouse: Gatehouse, servers: Sequence[ServerReport], *, has_mo
             ui.Column(name="follows", label="Pins", kind=ui.Kind.STATE),
             ui.Column(name="candidate", label="Candidate"),
             ui.Column(name="requests", label="Requests", kind=ui.Kind.NUMBER, format="localized"),
-            ui.Column(name="paired", label="Paired", kind=ui.Kind.NUMBER, format="localized"),
             ui.Column(
                 name="dropped",
                 label="Not paired",
@@ -85,8 +87,7 @@ def _show_table(gatehouse: Gatehouse, servers: Sequence[ServerReport], *, has_mo
                 format="localized",
                 help="Rows of the paired log that could not be written, or went with a server that was killed",
             ),
-            ui.Column(name="started", label="Started", kind=ui.Kind.WHEN),
-            ui.Column(name="seen", label="Last heard", kind=ui.Kind.WHEN),
+            *([] if has_model else times),
         ],
         key="servers_table",
         alt="Scoring servers: address, state, version that answers, candidate, requests, pairs lost",

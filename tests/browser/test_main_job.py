@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pytest
+import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from app.facade import Gatehouse
@@ -220,3 +221,39 @@ def test_a_click_on_a_cell_of_the_gate_matrix_shows_what_was_found_there(browser
         page.mouse.move(x, y)
         page.mouse.click(x, y)
         expect(page.get_by_text(found)).to_be_visible(timeout=30_000)
+
+
+@pytest.mark.long
+def test_a_ramp_is_started_paused_and_aborted_and_the_pins_are_taken_along(browser: Browser, world: World) -> None:
+    gatehouse = world.gatehouse
+
+    def act(page: Page, word: str, confirm: str) -> None:
+        page.get_by_role("button", name=f"{word}…").click()
+        drawer = page.get_by_role("dialog")
+        drawer.get_by_label("Reason").fill("to see how it does")
+        drawer.get_by_role("button", name=confirm).click()
+
+    with opened(browser, f"{world.url}/deployments?model={MODEL}") as page:
+        sign_in(page, "Meera")
+        page.goto(f"{world.url}/deployments?model={MODEL}")
+        settle(page)
+        act(page, "Start a ramp", "Start the ramp")
+        expect(page.get_by_role("button", name="Pause…")).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("nobody gets the candidate's answers")).to_be_visible()
+        ramp = gatehouse.ramps.get_open(MODEL)
+        act(page, "Pause", "Pause the ramp")
+        expect(page.get_by_role("button", name="Resume…")).to_be_visible(timeout=30_000)
+        # Traffic takes an approved promotion: the refusal stays in the drawer, with what to do.
+        act(page, "Advance", "Advance the ramp")
+        expect(page.get_by_text("No approved promotion of", exact=False)).to_be_visible(timeout=30_000)
+        page.keyboard.press("Escape")
+        act(page, "Abort", "Abort the ramp")
+        expect(page.get_by_role("button", name="Start a ramp…")).to_be_visible(timeout=30_000)
+        assert [entry.what for entry in gatehouse.ramps.list_entries(ramp.id)] == ["started", "paused", "aborted"]
+        page.goto(f"{world.url}/deployments")
+        settle(page)
+        page.get_by_role("button", name="Export").click()
+        with page.expect_download() as downloading:
+            page.get_by_role("button", name="Kubernetes ConfigMap").click()
+        config = yaml.safe_load(downloading.value.path().read_text())
+        assert config["data"] == {MODEL: str(gatehouse.pins.get(MODEL).current)}
