@@ -116,18 +116,19 @@ def _stream(name: str, kept: bytearray, limits: Limits) -> Sink:
 
 @contextlib.contextmanager
 def _staged(inputs: Mapping[str, Path], tools: Tools) -> Iterator[Mapping[str, Path]]:
-    """Yield inputs that the program may read: as root it runs as nobody, who may not read what only root may."""
+    """Yield inputs that the program may read: as root it runs as nobody, who may not read what only root may.
+
+    What others may read is given as it is, so that a folder may be filled while the program runs.
+    """
     missing = next((path for path in inputs.values() if not path.exists()), None)
     if missing is not None:
         raise NotFound(f"There is no {missing} to give to the sandbox.", next_step="Check the path.")
-    if not tools.is_root or all(is_readable_by_others(path) for path in inputs.values()):
-        yield inputs
-        return
-    with tempfile.TemporaryDirectory(prefix="gatehouse-") as folder:
-        staged = {}
-        for number, (inside, outside) in enumerate(inputs.items()):
+    closed = [inside for inside, outside in inputs.items() if tools.is_root and not is_readable_by_others(outside)]
+    with tempfile.TemporaryDirectory(prefix="gatehouse-") if closed else contextlib.nullcontext("") as folder:
+        staged = dict(inputs)
+        for number, inside in enumerate(closed):
             staged[inside] = Path(folder, str(number))
-            _copy_readable(outside, staged[inside])
+            _copy_readable(inputs[inside], staged[inside])
         yield staged
 
 

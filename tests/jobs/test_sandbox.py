@@ -52,6 +52,23 @@ def test_inputs_are_read_only(tmp_path: Path) -> None:
     assert path.read_text() == "given"
 
 
+def test_a_folder_that_others_may_read_is_given_as_it_is_even_beside_a_file_that_they_may_not(tmp_path: Path) -> None:
+    folder, secret = tmp_path / "model", tmp_path / "job.json"
+    folder.mkdir(mode=0o755)
+    secret.write_text("{}")
+    secret.chmod(0o600)
+    (tmp_path / "late.txt").write_text("filled while it ran")
+    threading.Timer(0.5, lambda: (tmp_path / "late.txt").rename(folder / "late.txt")).start()
+    result = run_python(
+        "import os, time\n"
+        "assert open('/job/job.json').read() == '{}'\n"
+        "while not os.path.exists('/job/model/late.txt'): time.sleep(0.05)\n"
+        "print(open('/job/model/late.txt').read())",
+        inputs={"/job/model": folder, "/job/job.json": secret},
+    )
+    assert result.stdout == b"filled while it ran\n"
+
+
 def test_what_only_its_owner_may_read_is_readable_inside_and_unchanged_outside(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     (folder / "inner").mkdir(parents=True)
