@@ -38,6 +38,15 @@ def to_text(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
+def to_words(moment: datetime) -> str:
+    """Return a moment as people read it, in UTC to the second.
+
+    >>> to_words(datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC))
+    '2026-01-02 03:04:05 UTC'
+    """
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(sep=' ', timespec='seconds')} UTC"
+
+
 def from_text(text: str) -> datetime:
     """Return the moment an ISO 8601 text names; a text without offset is UTC.
 

@@ -194,9 +194,13 @@ def _option(
 
 
 def _link(edge: Edge, places: Mapping[str, tuple[int, float]]) -> dict[str, Any]:
-    # Inside a layer an edge goes around what stands between; one that leads back keeps clear of those that lead on.
-    forward = places[edge.target][0] - places[edge.source][0]
-    bend = 0.0 if forward > 0 else 0.25 if forward < 0 else 0.5
+    (layer, row), (to_layer, to_row) = places[edge.source], places[edge.target]
+    rows = abs(to_row - row)
+    bend = 0.0
+    if to_layer < layer:
+        bend = 0.25  # clear of those that lead on
+    elif to_layer == layer and rows > 1:
+        bend = _LAYER_PX / (rows * _ROW_PX)  # half a layer aside, around what stands between
     return {"source": edge.source, "target": edge.target, "lineStyle": {"curveness": bend}}
 
 

@@ -77,18 +77,18 @@ def _table(gatehouse: Gatehouse, states: Sequence[ItemState]) -> None:
     ui.data_table(
         [
             {
-                "category": titles.get(state.category, state.category),
-                "asks": state.asks,
                 "answer": f"answer_{state.answer.value if state.answer else 'open'}",
+                "asks": state.asks,
+                "category": titles.get(state.category, state.category),
                 "by": state.by,
                 "note": state.note or state.hint,
             }
             for state in states
         ],
         [
-            ui.Column(name="category", label="Category", width=140),
-            ui.Column(name="asks", label="Item", width=410),
             ui.Column(name="answer", label="Answer", kind=ui.Kind.STATE, width=116),
+            ui.Column(name="asks", label="Item", width=410),
+            ui.Column(name="category", label="Category", width=140),
             ui.Column(name="by", label="By", width=84),
             ui.Column(name="note", label="Where it can be seen", width=320),
         ],

@@ -15,6 +15,7 @@ _BULLET = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s+(.*)")
 _RULE = re.compile(r"\s*\|?[\s:|-]*-[\s:|-]*\|?\s*")
 _CELL_END = re.compile(r"(?<!\\)\|")
 _OPENING = re.compile(r"#{1,6}\s|\s*(?:[-*+]|\d{1,9}[.)])\s")
+_SPAN = re.compile(r"`([^`]+)`|\*\*([^*]+)\*\*")
 _FENCES = ("```", "~~~")
 
 
@@ -70,7 +71,7 @@ def _read_code(lines: Sequence[str], place: int) -> _Read | None:
 
 def _read_heading(lines: Sequence[str], place: int) -> _Read | None:
     found = _HEADING.fullmatch(lines[place])
-    return found and (Block(kind=BlockKind.HEADING, text=found[2], level=len(found[1])), place + 1)
+    return found and (Block(kind=BlockKind.HEADING, text=_plain(found[2]), level=len(found[1])), place + 1)
 
 
 def _read_table(lines: Sequence[str], place: int) -> _Read | None:
@@ -84,13 +85,13 @@ def _read_table(lines: Sequence[str], place: int) -> _Read | None:
 
 def _read_bullets(lines: Sequence[str], place: int) -> _Read | None:
     end = _end(lines, place, lambda line: not _BULLET.fullmatch(line))
-    items = [found[1].strip() for line in lines[place:end] if (found := _BULLET.fullmatch(line))]
+    items = [_plain(found[1].strip()) for line in lines[place:end] if (found := _BULLET.fullmatch(line))]
     return (Block(kind=BlockKind.BULLETS, rows=tuple((item,) for item in items)), end) if items else None
 
 
 def _read_paragraph(lines: Sequence[str], place: int) -> _Read:
     end = _end(lines, place + 1, lambda line: not line.strip() or line[:3] in _FENCES or bool(_OPENING.match(line)))
-    return Block(kind=BlockKind.PARAGRAPH, text=" ".join(line.strip() for line in lines[place:end])), end
+    return Block(kind=BlockKind.PARAGRAPH, text=_plain(" ".join(line.strip() for line in lines[place:end]))), end
 
 
 _READERS: Sequence[Callable[[Sequence[str], int], _Read | None]] = (
@@ -108,4 +109,9 @@ def _end(lines: Sequence[str], place: int, is_end: Callable[[str], bool]) -> int
 
 def _cells(line: str) -> tuple[str, ...]:
     inner = line.strip().removeprefix("|").removesuffix("|")
-    return tuple(cell.strip().replace("\\|", "|") for cell in _CELL_END.split(inner))
+    return tuple(_plain(cell.strip().replace("\\|", "|")) for cell in _CELL_END.split(inner))
+
+
+def _plain(text: str) -> str:
+    """Return text without the marks of code and of bold, which would stand in it as they are."""
+    return _SPAN.sub(lambda found: found[1] or found[2], text)

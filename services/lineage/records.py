@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from services.clock import to_text
+from services.clock import to_words
 from services.lineage import artifacts
 from services.lineage.graph import EdgeKind, Graph, GraphBuilder, NodeKind
 from services.lineage.migration_plan import MIGRATED_FROM_TAG
@@ -111,7 +111,7 @@ def _add_run(builder: GraphBuilder, run: Run) -> None:
             "Run": run.run_id,
             "Status": run.status,
             "Author": run.author,
-            "Started": to_text(run.started_at) if run.started_at else "",
+            "Started": to_words(run.started_at) if run.started_at else "",
             "Commit": _commit(run.tags),
             "Code": run.tags.get(artifacts.CODE_PATHS, ""),
         },
@@ -142,7 +142,7 @@ def _add_version(builder: GraphBuilder, version: ModelVersion, run: Run | None) 
         {
             "Version": version.reference,
             "Author": version.author or (run.author if run else ""),
-            "Registered": to_text(version.created_at),
+            "Registered": to_words(version.created_at),
             "Stage": str(version.stage),
             "Description": version.description[:1000],
         },

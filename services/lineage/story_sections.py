@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from services.clock import to_text
+from services.clock import to_words
 from services.errors import InvalidInput
 from services.lineage import artifacts
 from services.lineage.attachments import Attachment, AttachmentKind
@@ -73,7 +73,7 @@ def _identity(story: Story) -> Mapping[str, str]:
         "Description": version.description,
         "Purpose of the model": records.model.description,
         "Author": version.author or (run.author if run else ""),
-        "Registered": to_text(version.created_at),
+        "Registered": to_words(version.created_at),
         "Stage": str(version.stage),
         "Aliases": ", ".join(version.aliases),
         "Task": records.task.replace("_", " "),
@@ -179,7 +179,7 @@ def _signature(story: Story) -> Iterator[Sequence[str]]:
 
 
 def _happenings(story: Story) -> list[Sequence[str]]:
-    return [(to_text(each.at), each.kind.value, each.actor, each.what, each.reason) for each in story.happenings]
+    return [(to_words(each.at), each.kind.value, each.actor, each.what, each.reason) for each in story.happenings]
 
 
 def _requests(story: Story) -> Iterator[Sequence[str]]:
