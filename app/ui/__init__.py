@@ -28,6 +28,7 @@ from app.ui.frame import page_header, page_path, panel, section
 from app.ui.graph import Edge, Node, lineage_graph
 from app.ui.paging import Pager
 from app.ui.placeholders import empty_state, loading, refused_state, stale_notice
+from app.ui.scrolling import TABLES, reach_by_keyboard
 from app.ui.states import Tone, state_badge, state_markdown, style_of, tag
 from app.ui.tables import Column, Kind, Picked, data_table
 from app.ui.text import (
@@ -49,6 +50,7 @@ from app.ui.times import ago, day, duration, exact
 
 __all__ = [
     "NOTHING",
+    "TABLES",
     "Card",
     "Chart",
     "Column",
@@ -98,6 +100,7 @@ __all__ = [
     "plain_label",
     "primary_button",
     "prose",
+    "reach_by_keyboard",
     "refused_state",
     "role_words",
     "section",

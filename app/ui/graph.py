@@ -14,6 +14,7 @@ from typing import Any
 
 import streamlit as st
 
+from app.ui.scrolling import reach_by_keyboard
 from app.ui.states import Tone
 from app.ui.tables import Column, data_table
 from app.ui.theme import Palette, palette
@@ -26,14 +27,6 @@ _TALLEST_PX = 640
 # Its own size, so that corners and border are not stretched.
 _BOX = "path://M8 0h104a8 8 0 0 1 8 8v26a8 8 0 0 1-8 8h-104a8 8 0 0 1-8-8v-26a8 8 0 0 1 8-8z"
 _BORDER_PX = 36  # of the container, with its padding
-_JS = """
-export default function ({ parentElement, data }) {
-  const region = parentElement.closest(`.${data.region}`)
-  region?.setAttribute("tabindex", "0")
-  region?.setAttribute("role", "region")
-  region?.setAttribute("aria-label", data.label)
-}
-"""
 _PLAIN = str.maketrans({"<": "\u2039", ">": "\u203a", "{": "(", "}": ")", "|": "¦", "&": "\uff06"})
 
 
@@ -81,7 +74,7 @@ def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt
         state = st.echarts_chart(
             _option(nodes, drawn, places, palette()), key=key, height=height, width=width, on_select="rerun", alt=alt
         )
-        _focusable()(key=f"{key}_focusable", data={"region": f"st-key-{region}", "label": alt}, height="content")
+        reach_by_keyboard(f".st-key-{region}", label=alt, key=f"{key}_scrolling")
     picked = _picked(state, [node.id for node in nodes])
     with st.expander("The same as a table", icon=":material/table_rows:"):
         chosen = data_table(
@@ -98,12 +91,6 @@ def lineage_graph(nodes: Sequence[Node], edges: Sequence[Edge], *, key: str, alt
             max_rows=12,
         )
     return nodes[chosen.selected[0]].id if chosen.selected else picked
-
-
-@st.cache_resource(show_spinner=False)
-def _focusable() -> Any:
-    """Return the part that lets the keyboard reach what scrolls, in every browser, and names it."""
-    return st.components.v2.component("gatehouse_focusable", js=_JS, isolate_styles=False)
 
 
 def place(
@@ -186,6 +173,7 @@ def _option(
                 "lineStyle": {"color": colors.muted, "width": 1.2, "opacity": 0.6},
                 "select": {"itemStyle": {"borderColor": colors.accent, "borderWidth": 2}},
                 "emphasis": {"focus": "adjacency", "lineStyle": {"width": 2}},
+                "blur": {"itemStyle": {"opacity": 0.5}, "label": {"opacity": 0.5}, "lineStyle": {"opacity": 0.15}},
                 "data": [_drawn(node, places[node.id], colors) for node in nodes],
                 "links": [_link(edge, places) for edge in edges],
             }

@@ -45,7 +45,7 @@ def _declare(gatehouse: Gatehouse, actor: Actor, versions: Sequence[VersionEntry
     chosen = left.selectbox(
         "Version", [each.version for each in versions], index=min(1, len(versions) - 1), format_func=ui.version_label
     )
-    sunset = right.date_input("Sunset", value=today + timedelta(days=_DAYS), min_value=today)
+    sunset = right.date_input("Sunset", value=today + timedelta(days=_DAYS), min_value=today, format="YYYY-MM-DD")
     others = [each.reference for each in versions if each.version != chosen]
     instead = st.selectbox(
         "Use instead",

@@ -39,6 +39,7 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
         _cards(story)
         for section in lay_out(story):
             draw_section(section)
+        ui.reach_by_keyboard(ui.TABLES, label=f"Story of {model.name}", key="story_scrolling")
 
 
 # A story is frozen all through, so that all who look may share it.

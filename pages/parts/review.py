@@ -10,7 +10,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
-from pages.parts import policy_review, waivers
+from pages.parts import plan_review, policy_review, waivers
 from pages.parts.gates import exceptions_first, gate_cards, gate_table, summary
 from pages.parts.shadow_link import offer_shadow
 from services.audit import EventQuery
@@ -44,6 +44,8 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
     with left:
         if is_document:
             policy_review.show_text(gatehouse, change)
+        elif change.kind in plan_review.KINDS:
+            plan_review.show(change)
         else:
             ui.section("Gates")
             picked = gate_table(gates, key="gates")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from services.clock import to_words
 from services.lineage import artifacts
+from services.lineage.data_source import read_place
 from services.lineage.graph import EdgeKind, Graph, GraphBuilder, NodeKind
 from services.lineage.migration_plan import MIGRATED_FROM_TAG
 from services.registry.port import RecordReader
@@ -117,7 +118,7 @@ def _add_run(builder: GraphBuilder, run: Run) -> None:
         },
     )
     for dataset in run.datasets:
-        details = {"Data set": dataset.name, "Digest": dataset.digest, "Source": dataset.source[:1000]}
+        details = {"Data set": dataset.name, "Digest": dataset.digest, "Source": read_place(dataset.source)[:1000]}
         data = builder.add(NodeKind.DATASET, f"{dataset.name}#{dataset.digest}", _label(dataset.name), details)
         builder.join(data, node, EdgeKind.READ_BY)
     if parent := run.tags.get(artifacts.MLFLOW_PARENT_RUN):

@@ -38,8 +38,10 @@ img { max-width: 100%; }
 </style>
 </head>
 <body>
+<main>
 <h1>$title</h1>
 $body
+</main>
 </body>
 </html>
 """
@@ -73,12 +75,11 @@ def _html(block: Block | Picture) -> str:
         return f'<img alt="{as_html(block.title)}" src="data:{block.media_type};base64,{data}">'
     match block.kind:
         case BlockKind.HEADING:
-            level = min(block.level + 2, 6)
-            return f"<h{level}>{as_html(block.text)}</h{level}>"
+            return f"<h3>{as_html(block.text)}</h3>"
         case BlockKind.PARAGRAPH:
             return f"<p>{as_html(block.text)}</p>"
         case BlockKind.CODE:
-            return f"<pre>{as_html(block.text)}</pre>"
+            return f'<pre tabindex="0">{as_html(block.text)}</pre>'
         case BlockKind.BULLETS:
             return "<ul>" + "".join(f"<li>{as_html(item)}</li>" for (item,) in block.rows) + "</ul>"
         case BlockKind.TABLE:
@@ -87,7 +88,8 @@ def _html(block: Block | Picture) -> str:
 
 def _html_table(rows: Sequence[Sequence[str]]) -> str:
     head = "" if not any(rows[0]) else f"<thead>{_html_row(rows[0], 'th')}</thead>"
-    return f"<table>{head}<tbody>{''.join(_html_row(row, 'td') for row in rows[1:])}</tbody></table>"
+    body = "".join(_html_row(row, "td") for row in rows[1:])
+    return f'<table tabindex="0">{head}<tbody>{body}</tbody></table>'
 
 
 def _html_row(cells: Sequence[str], tag: str) -> str:

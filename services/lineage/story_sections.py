@@ -15,12 +15,12 @@ from services.errors import InvalidInput
 from services.lineage import artifacts
 from services.lineage.attachments import Attachment, AttachmentKind
 from services.lineage.card_blocks import Block, BlockKind, read_blocks
+from services.lineage.data_source import read_place
 from services.lineage.slices import read_slices
 from services.lineage.story import MetricLine, Story
 from services.registry.values import ModelVersion
 
 _LONGEST_VALUE = 500
-_PLACES = ("uri", "url", "path", "table_name")
 _LONGEST_TEXT = 20_000
 _TOLD_ELSEWHERE = frozenset({artifacts.MODEL_CARD, artifacts.DECISION_CONTEXT, artifacts.LINEAGE, artifacts.SLICES})
 
@@ -98,21 +98,7 @@ def _decision(decision: Mapping[str, Any]) -> Mapping[str, str]:
 def _datasets(story: Story) -> Iterator[Sequence[str]]:
     run = story.records.run
     for data in run.datasets if run else ():
-        yield data.name, data.context, data.digest, _source(data.source)
-
-
-def _source(source: str) -> str:
-    """Return where a data set is, of what MLflow kept about its source, or which code made it."""
-    try:
-        found = json.loads(source)
-    except (ValueError, RecursionError):
-        return _one_line(source)
-    if not isinstance(found, dict):
-        return _one_line(source)
-    place = next((found[key] for key in _PLACES if isinstance(found.get(key), str)), None)
-    tags = found.get("tags")
-    made_by = tags.get("mlflow.source.name") if isinstance(tags, dict) else None
-    return _one_line(place or (f"made by {made_by}" if made_by else found))
+        yield data.name, data.context, data.digest, _one_line(read_place(data.source))
 
 
 def _code(story: Story) -> Mapping[str, str]:

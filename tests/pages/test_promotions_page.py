@@ -175,6 +175,46 @@ def test_going_back_says_that_it_needs_nobody(gatehouse: Gatehouse, monkeypatch:
     assert "Needs 1 approver. The requester cannot approve." in asked
 
 
+@pytest.mark.parametrize(
+    ("kind", "steps", "shown"),
+    [
+        (
+            "vocabulary_fix",
+            [
+                {"name": "fraud_detector", "version": None, "tag": "pii", "before": "TRUE", "value": "true"},
+                {"name": "churn_predictor", "version": 3, "tag": "risk", "before": None, "value": "tier1"},
+            ],
+            [["fraud_detector", "pii", "TRUE", "true"], ["churn_predictor/3", "risk", None, "tier1"]],
+        ),
+        (
+            "migration",
+            [
+                {"do": "create_model", "version": None, "value": "churn_predictor"},
+                {"do": "copy_version", "version": 1, "value": "churn_v2/4"},
+            ],
+            [["Register the name", "churn_predictor", None], ["Copy", "churn_v2/4", "v1"]],
+        ),
+    ],
+)
+def test_a_plan_shows_whoever_decides_everything_that_it_writes(
+    gatehouse: Gatehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    steps: list[dict[str, Any]],
+    shown: list[list[Any]],
+) -> None:
+    columns: dict[str, Any] = {"kind": kind, "title": "A plan", "bound": {"plan": "1"}, "policy_revision": None}
+    payload = {"serves": True, "steps": steps or [{}], "from": "churn_v2", "to": "churn_predictor"}
+    change_id = add_change(gatehouse, payload=payload, findings={"steps": steps}, **columns)
+    app = visit("promotions", monkeypatch, MEERA, id=str(change_id))
+    assert not app.exception
+    cells = app.dataframe[0].value.astype(object)
+    assert cells.where(cells.notna(), None).values.tolist() == shown
+    assert "Approve…" in {button.label for button in app.button}
+    done = add_change(gatehouse, payload=payload, findings={"steps": []}, **columns)
+    assert "Nothing is left to write" in texts(visit("promotions", monkeypatch, MEERA, id=str(done)))
+
+
 def test_the_overview_counts_what_the_inbox_shows(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
     add_change(gatehouse, ChangeState.APPROVED, hours=90, version=2)
     add_change(gatehouse, hours=3, version=3)
