@@ -30,10 +30,21 @@ def keep_current(gatehouse: Gatehouse, actor: Actor, log: Path, latest: LatestSt
             shadow.ask_to_read(log, actor=actor)
             st.rerun()
         return
+    was_just_read = job is not None and job.ended_at is not None and now - job.ended_at < _PAUSE
     if latest is not None:
         files = ui.count(latest.unread_files, "file")
         ui.stale_notice(latest.read_at, now=now, what=f"{files} came or changed since: these figures")
-        if job is not None and job.ended_at is not None and now - job.ended_at < _PAUSE:
+        if was_just_read:
             return
+    elif was_just_read:
+        ui.empty_state(
+            "What was read cannot be used here",
+            "The log has changed since, or the worker is of another version than this page: then restart both.",
+            icon="sync_problem",
+        )
+        if st.button("Read it again", icon=":material/refresh:"):
+            shadow.ask_to_read(log, actor=actor)
+            st.rerun()
+        return
     open_job = job.id if job is not None and job.state in OPEN else shadow.ask_to_read(log, actor=actor)
     follow_job(gatehouse, open_job, "Reading the log")

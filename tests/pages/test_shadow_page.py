@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from app.facade import Gatehouse
 from app.ui import session, status
 from services.identity import Role
 from services.identity.actors import Actor
+from services.jobs.jobs import JobState
 from services.settings import load_settings
 from services.shadow.engines import DuckDbEngine
 from services.shadow.places import get_log_folder
@@ -114,6 +117,22 @@ def test_a_reading_that_failed_says_why_and_is_not_tried_again_by_itself(
     assert "was cancelled" in said(app)
     assert [button.label for button in app.button if "again" in button.label] == ["Read it again"]
     assert len(gatehouse.jobs.list_jobs(name="shadow:read")) == 1
+
+
+def test_a_reading_that_left_nothing_to_use_is_not_asked_for_again_and_again(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_days(log_of(gatehouse), days=1)
+    job = gatehouse.shadow.ask_to_read(log_of(gatehouse), actor=RELEASE_MANAGER)
+    ended = replace(gatehouse.jobs.get(job), state=JobState.DONE, ended_at=gatehouse.clock())
+    monkeypatch.setattr(type(gatehouse.shadow), "find_reading", lambda *_args, **_kwargs: ended)
+    for _ in range(2):
+        app = show(monkeypatch)
+        assert "What was read cannot be used here" in said(app)
+    assert len(gatehouse.jobs.list_jobs(name="shadow:read")) == 1
+    long_ago = replace(ended, ended_at=ended.ended_at and ended.ended_at - timedelta(minutes=1))
+    monkeypatch.setattr(type(gatehouse.shadow), "find_reading", lambda *_args, **_kwargs: long_ago)
+    assert "cannot be used" not in said(show(monkeypatch))
 
 
 def test_a_model_without_a_log_says_how_to_get_one(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
