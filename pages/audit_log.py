@@ -83,7 +83,7 @@ with ui.guarded():
 with st.container(horizontal=True, gap="small"):
     is_asked_to_verify = st.button("Verify all", icon=":material/verified_user:")
     if Permission.EXPORT_AUDIT in actor.permissions:
-        audit_export.show(gatehouse, actor, query)
+        audit_export.show(gatehouse, query)
 if is_asked_to_verify:
     with ui.guarded():
         verify()

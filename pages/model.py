@@ -137,4 +137,4 @@ else:
         show_cards(entry)
     show_tabs(entry)
     if Permission.REQUEST_CHANGE in actor.permissions and entry.latest_version is not None:
-        promotion_request.offer(gatehouse, actor, entry)
+        promotion_request.offer(gatehouse, entry)

@@ -63,7 +63,7 @@ def show_document(kind: DocumentKind[object], name: str) -> None:
             show_files(draft)
     if is_writable:
         base = None if draft.base is None else documents.get_revision(kind.name, name, draft.base)
-        policy_propose.bar(gatehouse, actor, kind, draft, base, findings)
+        policy_propose.bar(gatehouse, kind, draft, base, findings)
 
 
 def show_proposals(kind: str, name: str) -> None:

@@ -9,8 +9,10 @@ import streamlit as st
 
 from app.ui.buttons import flash, primary_button
 from app.ui.errors import show_error
+from app.ui.session import current_actor
 from app.ui.text import key_values, md
 from services.errors import GatehouseError
+from services.identity import Actor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +29,8 @@ class Confirmation:
         placeholder: the question the reason answers.
         checks: statements that must all be ticked.
         confirm: the words on the button.
-        run: does it, with the reason; what it raises of ours is shown in the drawer.
+        run: does it, for who is signed in at that moment and with the reason; what it raises of ours is shown in the
+            drawer.
         done: what is said afterwards.
     """
 
@@ -36,7 +39,7 @@ class Confirmation:
     icon: str
     text: str
     confirm: str
-    run: Callable[[str], object]
+    run: Callable[[Actor, str], object]
     done: str
     facts: Sequence[tuple[str, str]] = ()
     reason_label: str = "Reason"
@@ -68,7 +71,8 @@ def _body(asked: Confirmation) -> None:
         st.warning("Tick every statement above before you go on.", icon=":material/check_box:")
         return
     try:
-        asked.run(reason)
+        # A drawer reruns by itself: whoever opened it may have signed out, or lost the role, since.
+        asked.run(current_actor(), reason)
     except GatehouseError as error:
         show_error(error)
         return

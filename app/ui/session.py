@@ -6,8 +6,8 @@ role that was taken or an account that was disabled counts from the next click o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 
 import streamlit as st
 
@@ -40,12 +40,20 @@ def current_actor(*, is_active: bool = True) -> Actor:
     Raises:
         Unauthenticated: nobody is, or the session has ended.
     """
+    return actor_when_asked(is_active=is_active)()
+
+
+def actor_when_asked(*, is_active: bool = True) -> Callable[[], Actor]:
+    """Return what finds out who is signed in at the moment it is called.
+
+    For what Streamlit runs later and outside the page, as it does downloads; arguments and errors as `current_actor`.
+    """
     identity = get_gatehouse().identity
     origin = f"{ORIGIN} {current_reference()}"
     if cookie := st.context.cookies.get(COOKIE):
-        return identity.sessions.get_actor(cookie, origin=origin, is_active=is_active)
+        return partial(identity.sessions.get_actor, cookie, origin=origin, is_active=is_active)
     if is_oidc_configured() and st.user.is_logged_in:
-        return identity.oidc.get_actor(st.user.to_dict(), origin=origin, is_active=is_active)
+        return partial(identity.oidc.get_actor, st.user.to_dict(), origin=origin, is_active=is_active)
     raise Unauthenticated("Nobody is signed in.", next_step="Sign in.")
 
 

@@ -106,7 +106,7 @@ def _redaction(auditing: Auditing, actor: Actor, event: Event) -> None:
                 facts=[("Places", ui.md(", ".join(places)))],
                 placeholder="Who asked for it, and on what ground?",
                 confirm="Forget them",
-                run=lambda reason: auditing.redact(actor, [(event.seq, place) for place in places], reason=reason),
+                run=lambda who, reason: auditing.redact(who, [(event.seq, place) for place in places], reason=reason),
                 done="The values are forgotten.",
             )
         )

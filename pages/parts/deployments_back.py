@@ -59,14 +59,14 @@ def show_ways_back(gatehouse: Gatehouse, actor: Actor, pinned: PinSet) -> None:
         for version in versions:
             role = {pinned.previous: " (previous)", pinned.fallback: " (fallback)"}.get(version, "")
             if st.button(f"Roll back to v{version}{role}…", key=f"back_{version}", icon=":material/undo:"):
-                _ask(gatehouse, actor, gatehouse.deployments.preview(pinned.model, str(version)))
+                _ask(gatehouse, gatehouse.deployments.preview(pinned.model, str(version)))
 
 
-def _ask(gatehouse: Gatehouse, actor: Actor, preview: RollbackPreview) -> None:
+def _ask(gatehouse: Gatehouse, preview: RollbackPreview) -> None:
     model, version = preview.model, preview.target
 
-    def run(reason: str) -> None:
-        outcome = gatehouse.deployments.roll_back(model, str(version), actor=actor, reason=reason)
+    def run(who: Actor, reason: str) -> None:
+        outcome = gatehouse.deployments.roll_back(model, str(version), actor=who, reason=reason)
         if not outcome.is_back:
             raise Blocked(" ".join(outcome.remaining), next_step="Go back to another version, such as the fallback.")
         for told in outcome.following:

@@ -43,7 +43,7 @@ def show_ramp(gatehouse: Gatehouse, actor: Actor, model: str) -> None:
         _show_state(gatehouse, ramp)
         _show_way(gatehouse, ramp)
     if Permission.PROMOTE_TO_PRODUCTION in actor.permissions and (ramp is None or not ramp.is_open):
-        _show_start(gatehouse, actor, model)
+        _show_start(gatehouse, model)
 
 
 def _show_live(gatehouse: Gatehouse, ramp_id: int) -> None:
@@ -160,16 +160,24 @@ def _show_actions(gatehouse: Gatehouse, actor: Actor, ramp: Ramp) -> None:
     may_stop = Permission.ROLL_BACK in actor.permissions
     with st.container(horizontal=True, gap="small"):
         if may_stop and ramp.state is not RampState.PROMOTING:
-            _action("Abort", "stop_circle", ramp, lambda reason: ramps.abort(model, actor=actor, reason=reason), ABORT)
+            _action(
+                "Abort", "stop_circle", ramp, lambda who, reason: ramps.abort(model, actor=who, reason=reason), ABORT
+            )
         if may_stop and ramp.state is RampState.RUNNING:
-            _action("Pause", "pause_circle", ramp, lambda reason: ramps.pause(model, actor=actor, reason=reason), PAUSE)
+            _action(
+                "Pause", "pause_circle", ramp, lambda who, reason: ramps.pause(model, actor=who, reason=reason), PAUSE
+            )
         if may_promote and ramp.state is RampState.PAUSED:
             _action(
-                "Resume", "play_arrow", ramp, lambda reason: ramps.resume(model, actor=actor, reason=reason), RESUME
+                "Resume", "play_arrow", ramp, lambda who, reason: ramps.resume(model, actor=who, reason=reason), RESUME
             )
         if may_promote and ramp.state is not RampState.PROMOTING:
             _action(
-                "Advance", "skip_next", ramp, lambda reason: ramps.advance(model, actor=actor, reason=reason), ADVANCE
+                "Advance",
+                "skip_next",
+                ramp,
+                lambda who, reason: ramps.advance(model, actor=who, reason=reason),
+                ADVANCE,
             )
 
 
@@ -179,7 +187,7 @@ RESUME = "It goes on by itself, for as long as the step lasts if its time is ove
 ADVANCE = "It goes on to the next step now, before its time or although a guardrail was left open."
 
 
-def _action(word: str, icon: str, ramp: Ramp, run: Callable[[str], Any], text: str) -> None:
+def _action(word: str, icon: str, ramp: Ramp, run: Callable[[Actor, str], Any], text: str) -> None:
     if st.button(f"{word}…", key=f"ramp_{word.lower()}", icon=f":material/{icon}:"):
         ui.open_drawer(
             ui.Confirmation(
@@ -200,7 +208,7 @@ def _action(word: str, icon: str, ramp: Ramp, run: Callable[[str], Any], text: s
         )
 
 
-def _show_start(gatehouse: Gatehouse, actor: Actor, model: str) -> None:
+def _show_start(gatehouse: Gatehouse, model: str) -> None:
     pinned = gatehouse.pins.get(model)
     page = gatehouse.index.list_versions(model, limit=20)
     versions = [version.version for version in page.versions if version.version != pinned.current]
@@ -222,7 +230,7 @@ def _show_start(gatehouse: Gatehouse, actor: Actor, model: str) -> None:
                     ],
                     placeholder="What should it show?",
                     confirm="Start the ramp",
-                    run=lambda reason: gatehouse.ramps.start(model, candidate=candidate, actor=actor, reason=reason),
+                    run=lambda who, reason: gatehouse.ramps.start(model, candidate=candidate, actor=who, reason=reason),
                     done=f"A ramp of {ui.md(model)} to v{candidate} has begun.",
                 )
             )

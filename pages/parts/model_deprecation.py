@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from app.ui.session import current_actor
 from services.errors import GatehouseError
 from services.identity import Actor, Permission
 from services.lineage.sunset import find_sunset
@@ -29,15 +30,15 @@ def offer(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
     with st.container(horizontal=True, gap="small"):
         if versions and st.button("Deprecate a version…", key="deprecate", icon=":material/event_busy:"):
             st.dialog("Deprecate a version", width="medium", position="right", icon=":material/event_busy:")(_declare)(
-                gatehouse, actor, versions
+                gatehouse, versions
             )
         if deprecated and st.button("Take a deprecation back…", key="undeprecate", icon=":material/undo:"):
             st.dialog("Take a deprecation back", width="medium", position="right", icon=":material/undo:")(_withdraw)(
-                gatehouse, actor, deprecated
+                gatehouse, deprecated
             )
 
 
-def _declare(gatehouse: Gatehouse, actor: Actor, versions: Sequence[VersionEntry]) -> None:
+def _declare(gatehouse: Gatehouse, versions: Sequence[VersionEntry]) -> None:
     st.markdown("From its sunset on, the version is neither promoted nor pinned nor gone back to.")
     today = gatehouse.clock().date()
     left, right = st.columns(2)
@@ -60,14 +61,14 @@ def _declare(gatehouse: Gatehouse, actor: Actor, versions: Sequence[VersionEntry
     try:
         version = gatehouse.registry.get_version(versions[0].name, chosen)
         replacement = resolve_reference(gatehouse.registry, parse_reference(instead)) if instead else None
-        gatehouse.deprecations.declare(actor, version, sunset=sunset, replacement=replacement, reason=reason)
+        gatehouse.deprecations.declare(current_actor(), version, sunset=sunset, replacement=replacement, reason=reason)
     except GatehouseError as error:
         ui.show_error(error)
         return
     _done(f"{ui.md(version.reference)} is deprecated, with its sunset on {sunset}")
 
 
-def _withdraw(gatehouse: Gatehouse, actor: Actor, deprecated: Sequence[VersionEntry]) -> None:
+def _withdraw(gatehouse: Gatehouse, deprecated: Sequence[VersionEntry]) -> None:
     st.markdown("The tags and the notice in its description go; the record of both stays.")
     chosen = st.selectbox("Version", [each.version for each in deprecated], format_func=ui.version_label)
     reason = _ask_reason("Why may it be used again?", key="undeprecate")
@@ -75,7 +76,7 @@ def _withdraw(gatehouse: Gatehouse, actor: Actor, deprecated: Sequence[VersionEn
         return
     try:
         version = gatehouse.registry.get_version(deprecated[0].name, chosen)
-        gatehouse.deprecations.withdraw(actor, version, reason=reason)
+        gatehouse.deprecations.withdraw(current_actor(), version, reason=reason)
     except GatehouseError as error:
         ui.show_error(error)
         return

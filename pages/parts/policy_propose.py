@@ -19,7 +19,6 @@ from services.policies.document import DECISION_POLICY
 
 def bar(
     gatehouse: Gatehouse,
-    actor: Actor,
     kind: DocumentKind[object],
     draft: Draft,
     base: Revision | None,
@@ -33,9 +32,9 @@ def bar(
             st.rerun()
         can_go_on = is_changed and is_valid(findings)
         if st.button("Save as draft…", key="save", disabled=not can_go_on):
-            _open_save(gatehouse, actor, draft)
+            _open_save(gatehouse, draft)
         if ui.primary_button("Propose…", key="propose", icon="outbox", disabled=not can_go_on):
-            _open_propose(gatehouse, actor, kind, draft, base)
+            _open_propose(gatehouse, kind, draft, base)
 
 
 def _summary(draft: Draft, base: Revision | None, findings: Sequence[ui.Finding]) -> str:
@@ -50,10 +49,10 @@ def _summary(draft: Draft, base: Revision | None, findings: Sequence[ui.Finding]
     return f"**{told} changed** from revision {base.number}, valid"
 
 
-def _open_save(gatehouse: Gatehouse, actor: Actor, draft: Draft) -> None:
-    def run(reason: str) -> None:
+def _open_save(gatehouse: Gatehouse, draft: Draft) -> None:
+    def run(who: Actor, reason: str) -> None:
         with _merging(draft):
-            gatehouse.documents.save_draft(actor, draft.kind, draft.name, draft.text, reason=reason, base=draft.base)
+            gatehouse.documents.save_draft(who, draft.kind, draft.name, draft.text, reason=reason, base=draft.base)
 
     ui.open_drawer(
         ui.Confirmation(
@@ -70,15 +69,13 @@ def _open_save(gatehouse: Gatehouse, actor: Actor, draft: Draft) -> None:
     )
 
 
-def _open_propose(
-    gatehouse: Gatehouse, actor: Actor, kind: DocumentKind[object], draft: Draft, base: Revision | None
-) -> None:
-    def run(reason: str) -> None:
+def _open_propose(gatehouse: Gatehouse, kind: DocumentKind[object], draft: Draft, base: Revision | None) -> None:
+    def run(who: Actor, reason: str) -> None:
         with _merging(draft):
             change = propose(
                 gatehouse.documents,
                 gatehouse.changes,
-                actor,
+                who,
                 draft.kind,
                 draft.name,
                 draft.text,

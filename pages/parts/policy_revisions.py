@@ -152,7 +152,7 @@ def _ways_on(gatehouse: Gatehouse, actor: Actor, revision: Revision, in_force: R
             _ask_again(gatehouse, actor, revision)
         can_return = not is_in_force and revision.state in {RevisionState.SUPERSEDED, RevisionState.REJECTED}
         if can_return and ui.primary_button("Bring back…", key="revert", icon="settings_backup_restore"):
-            _open_revert(gatehouse, actor, revision, in_force)
+            _open_revert(gatehouse, revision, in_force)
 
 
 def _is_asked(gatehouse: Gatehouse, revision: Revision) -> bool:
@@ -167,11 +167,11 @@ def _ask_again(gatehouse: Gatehouse, actor: Actor, revision: Revision) -> None:
         st.rerun()
 
 
-def _open_revert(gatehouse: Gatehouse, actor: Actor, revision: Revision, in_force: Revision | None) -> None:
-    def run(reason: str) -> None:
+def _open_revert(gatehouse: Gatehouse, revision: Revision, in_force: Revision | None) -> None:
+    def run(who: Actor, reason: str) -> None:
         documents = gatehouse.documents
-        again = documents.revert(actor, revision.kind, revision.name, revision.number, reason=reason)
-        ask(documents, gatehouse.changes, actor, again, reason=reason)
+        again = documents.revert(who, revision.kind, revision.name, revision.number, reason=reason)
+        ask(documents, gatehouse.changes, who, again, reason=reason)
 
     ui.open_drawer(
         ui.Confirmation(

@@ -6,9 +6,9 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from app.ui.session import current_actor
 from pages.parts import migration_plan
 from services.errors import GatehouseError
-from services.identity import Actor
 from services.registry.entries import ModelEntry
 from services.registry.references import parse_reference
 from services.registry.values import Stage
@@ -23,18 +23,18 @@ _CONTEXT = {
 }
 
 
-def offer(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
+def offer(gatehouse: Gatehouse, model: ModelEntry) -> None:
     """Draw the bar with the button that opens the drawer."""
     serving = model.stage_versions.get(Stage.PRODUCTION)
     said = f"**v{serving}** is in production" if serving else "Nothing is in production"
     with ui.action_bar(f"{said} · newest is **v{model.latest_version}**"):
         if ui.primary_button("Request promotion…", key="request", icon="outbox"):
             st.dialog("Request a promotion", width="medium", position="right", icon=":material/outbox:")(_ask)(
-                gatehouse, actor, model
+                gatehouse, model
             )
 
 
-def _ask(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
+def _ask(gatehouse: Gatehouse, model: ModelEntry) -> None:
     versions = [version.version for version in gatehouse.index.list_versions(model.name, limit=50).versions]
     left, right = st.columns(2)
     version = left.selectbox("Version", versions, format_func=ui.version_label, key="request_version")
@@ -56,7 +56,7 @@ def _ask(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
             change = gatehouse.promotions.request(
                 parse_reference(f"{model.name}/{version}"),
                 stage,
-                actor=actor,
+                actor=current_actor(),
                 reason=reason.strip(),
                 migration_plan=plan,
                 risks=told["risks"],

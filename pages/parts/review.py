@@ -202,7 +202,7 @@ def _actions(gatehouse: Gatehouse, actor: Actor, change: Change, gates: Sequence
         _links(change)
     with ui.action_bar(_summary(change, gates)):
         if change.state in OPEN and st.button("Comment", key="comment"):
-            _open(change, "Comment", lambda text: changes.comment(change.id, actor=actor, text=text))
+            _open(change, "Comment", lambda who, text: changes.comment(change.id, actor=who, text=text))
         if change.state in {ChangeState.BLOCKED, ChangeState.VOID} and Permission.REQUEST_CHANGE in actor.permissions:
             _button("Run gates again", "refresh", lambda: changes.renew(change.id, actor=actor), "The gates ran again.")
         if change.requester == actor.name and change.state in PENDING:
@@ -211,13 +211,13 @@ def _actions(gatehouse: Gatehouse, actor: Actor, change: Change, gates: Sequence
             if bar is not None:
                 st.markdown(f":gray[{ui.md(bar)}]", width="content")
             else:
-                _decisions(gatehouse, actor, change)
+                _decisions(gatehouse, change)
         if (
             change.state is ChangeState.APPROVED
             and changes.may_execute(change, actor)
             and ui.primary_button("Execute…", key="execute", icon="rocket_launch")
         ):
-            _open(change, "Execute", lambda _reason: changes.execute(change.id, actor=actor), reason_label="")
+            _open(change, "Execute", lambda who, _reason: changes.execute(change.id, actor=who), reason_label="")
 
 
 def _links(change: Change) -> None:
@@ -242,21 +242,23 @@ def _links(change: Change) -> None:
         )
 
 
-def _decisions(gatehouse: Gatehouse, actor: Actor, change: Change) -> None:
-    changes = gatehouse.changes
+def _decisions(gatehouse: Gatehouse, change: Change) -> None:
+    changes, seen = gatehouse.changes, change.evidence_digest
     if st.button("Reject", key="reject"):
-        _open(change, "Reject", lambda reason: changes.reject(change.id, actor=actor, reason=reason))
+        _open(change, "Reject", lambda who, reason: changes.reject(change.id, actor=who, reason=reason))
     if st.button("Ask for changes", key="ask"):
-        _open(change, "Ask for changes", lambda reason: changes.ask_for_changes(change.id, actor=actor, reason=reason))
+        _open(
+            change, "Ask for changes", lambda who, reason: changes.ask_for_changes(change.id, actor=who, reason=reason)
+        )
     if ui.primary_button("Approve…", key="approve", icon="check"):
-        _open(change, "Approve", lambda reason: changes.approve(change.id, actor=actor, reason=reason))
+        _open(change, "Approve", lambda who, reason: changes.approve(change.id, actor=who, reason=reason, seen=seen))
 
 
 _PLACEHOLDERS = {"Approve": "Why is this safe to ship?", "Comment": "What do you want the others to know?"}
 _ON_PROMOTIONS = {"Approve", "Execute", "Reject"}
 
 
-def _open(change: Change, verb: str, run: Callable[[str], object], *, reason_label: str = "Comment") -> None:
+def _open(change: Change, verb: str, run: Callable[[Actor, str], object], *, reason_label: str = "Comment") -> None:
     waived = {gate["gate"]: waivers.tell(gate) for gate in change.findings.get("gates", []) if gate["waived"]}
     is_yes = verb in {"Approve", "Execute"}
     facts = [("Approvals", f"{len(change.approvals)} of {change.required_approvals}")]

@@ -9,6 +9,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from app.ui.session import current_actor
 from services.changes import PENDING, Change
 from services.errors import GatehouseError
 from services.identity import Actor, Permission
@@ -29,11 +30,11 @@ def offer(gatehouse: Gatehouse, actor: Actor, change: Change, gate: Mapping[str,
     if st.button("Waive this gate…", icon=":material/verified:", key="waive"):
         title = f"Waive {ui.md(gate['gate'])}"
         st.dialog(title, width="medium", position="right", icon=":material/verified:")(_ask)(
-            gatehouse, actor, change, gate["gate"]
+            gatehouse, change, gate["gate"]
         )
 
 
-def _ask(gatehouse: Gatehouse, actor: Actor, change: Change, gate: str) -> None:
+def _ask(gatehouse: Gatehouse, change: Change, gate: str) -> None:
     longest = gatehouse.gates.get_policy().text.waiver_days
     st.markdown(
         f"**{ui.md(gate)}** is still run and shown for {ui.md(change.subject)}, and no longer decides. "
@@ -48,6 +49,7 @@ def _ask(gatehouse: Gatehouse, actor: Actor, change: Change, gate: str) -> None:
     stage = Stage(change.payload["to"])
     try:
         with st.spinner("Running the gates…"):
+            actor = current_actor()
             version = gatehouse.registry.get_version(str(change.model), int(change.payload["version"]))
             gatehouse.gates.waive(actor, version, stage, gate, reason=reason, days=float(days))
             gatehouse.changes.renew(change.id, actor=actor)

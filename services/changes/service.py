@@ -223,8 +223,11 @@ class Changes:
 
     # Deciding
 
-    def approve(self, change_id: int, *, actor: Actor, reason: str) -> Change:
+    def approve(self, change_id: int, *, actor: Actor, reason: str, seen: str | None = None) -> Change:
         """Say yes to the evidence as it stands; the last approval needed makes the change approved.
+
+        Args:
+            seen: the digest of the evidence that the approver looked at; another one by now is not approved.
 
         Raises:
             Forbidden: the actor may not approve this: no permission, own request, or barred.
@@ -238,15 +241,14 @@ class Changes:
         self._check_state(change, (ChangeState.AWAITING_APPROVAL,), "approve")
         self._check_in_time(change)
         self._check_not_barred(change, actor)
+        if seen not in {None, change.evidence_digest}:
+            raise _renewed(change_id)
         self._executor.check_evidence(change, actor)
         with self._store.write() as unit:
             current = get_change(unit, change_id, for_update=True)
             self._check_state(current, (ChangeState.AWAITING_APPROVAL,), "approve")
             if current.evidence_digest != change.evidence_digest:
-                raise Conflict(
-                    f"The evidence of change {change_id} was renewed while you approved.",
-                    next_step="Look at the new evidence and approve that.",
-                )
+                raise _renewed(change_id)
             self._check_not_barred(current, actor)
             self._decide(unit, current, actor, Decision.APPROVED, reason)
             approved = get_change(unit, change_id)
@@ -456,6 +458,13 @@ class Changes:
             policy_revision=change.policy_revision,
         )
         self._notices.put(unit, change, what, actor)
+
+
+def _renewed(change_id: int) -> Conflict:
+    return Conflict(
+        f"The evidence of change {change_id} was renewed while you approved.",
+        next_step="Look at the new evidence and approve that.",
+    )
 
 
 def _check_reason(reason: str) -> str:

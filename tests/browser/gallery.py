@@ -9,6 +9,7 @@ import streamlit as st
 from app import ui
 from app.ui.buttons import show_flash
 from services.errors import Conflict, Forbidden, Unreachable
+from services.identity import Actor
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 DOCUMENT = """# promotion policy
@@ -130,7 +131,7 @@ def review() -> None:
             )
 
 
-def _refuse(reason: str) -> None:
+def _refuse(_who: Actor, reason: str) -> None:
     if reason == "refuse me":
         raise Conflict("The alias production moved to v19 meanwhile.", next_step="Run the gates again.")
 

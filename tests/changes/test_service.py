@@ -377,3 +377,15 @@ def test_what_has_expired_is_not_carried_out_for_a_ramp_either(store: Store, clo
     with pytest.raises(Conflict, match="expired"):
         world.changes.carry_out(approved.id, actor=WORKER)
     assert world.dial.value == 0
+
+
+def test_what_was_looked_at_is_approved_and_nothing_newer(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path / "w")
+    asked = world.ask()
+    world.dial.value = 3
+    world.changes.renew(asked.id, actor=MAYA)
+    with pytest.raises(Conflict, match="was renewed while you approved"):
+        world.changes.approve(asked.id, actor=MEERA, reason="fine", seen=asked.evidence_digest)
+    seen = world.changes.get(asked.id).evidence_digest
+    approved = world.changes.approve(asked.id, actor=MEERA, reason="fine", seen=seen)
+    assert approved.state is ChangeState.APPROVED

@@ -135,3 +135,15 @@ def test_only_this_machine_on_a_loopback_address_is_this_machine(
 ) -> None:
     monkeypatch.setattr("streamlit.get_option", lambda _name: address)
     assert session.is_on_loopback(client, headers) is is_loopback
+
+
+def test_what_is_done_later_is_done_for_who_is_signed_in_then(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look(monkeypatch, cookie=cookie_of_mei(gatehouse))
+    asking = session.actor_when_asked()
+    assert asking().name == "mei"
+    monkeypatch.undo()
+    gatehouse.identity.accounts.disable(ROOT, "mei")
+    with pytest.raises(Unauthenticated, match="ended because the account was disabled"):
+        asking()
