@@ -12,10 +12,14 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DatabaseError, OperationalError
+from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 
-from services.errors import Damaged, Unreachable
+from services.errors import Damaged, InvalidInput, Unreachable
 from services.store.engine import SAFE_WAL, open_engine, sqlite_driver
+
+
+NUMBER_OUT_OF_RANGE = "22003"
+"""PostgreSQL's code (appendix A of its manual) for a number that no column of the type holds."""
 
 
 class UnitOfWork:
@@ -129,6 +133,15 @@ class Store:
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except (OverflowError, DataError) as error:
+            # SQLite's driver refuses such a number itself, PostgreSQL answers with a code of its own.
+            refusal = getattr(error, "orig", error)
+            if "SQLite INTEGER" not in str(refusal) and getattr(refusal, "sqlstate", None) != NUMBER_OUT_OF_RANGE:
+                raise
+            raise InvalidInput(
+                "A number is larger than any that is kept here.",
+                next_step="Check the number: nothing goes by such a one.",
+            ) from error
         except DatabaseError as error:
             # The bare class is how SQLite reports a corrupt file; its other subclasses are our own mistakes.
             if type(error) not in (OperationalError, DatabaseError):

@@ -74,3 +74,11 @@ def test_a_corrupt_file_is_unreachable_with_a_next_step(tmp_path: Path) -> None:
 def test_a_url_that_is_not_of_a_supported_database_is_refused(url: str) -> None:
     with pytest.raises(InvalidInput):
         open_store(url)
+
+
+def test_a_number_that_no_database_holds_is_bad_input_and_no_bug(any_store: Store) -> None:
+    create_notes(any_store)
+    with pytest.raises(InvalidInput, match="larger than any"), any_store.read() as unit:
+        unit.connection.execute(select(NOTES).where(NOTES.c.id == 10**30))
+    with pytest.raises(OverflowError, match="ours"), any_store.read():
+        raise OverflowError("ours")
