@@ -17,7 +17,6 @@ from sqlalchemy.exc import DatabaseError, DataError, OperationalError
 from services.errors import Damaged, InvalidInput, Unreachable
 from services.store.engine import SAFE_WAL, open_engine, sqlite_driver
 
-
 NUMBER_OUT_OF_RANGE = "22003"
 """PostgreSQL's code (appendix A of its manual) for a number that no column of the type holds."""
 
