@@ -58,8 +58,7 @@ def show_all() -> None:
     opened = pick_model(gatehouse) or show_ramps(gatehouse)
     show_servers(gatehouse)
     if opened is not None:
-        st.query_params["model"] = opened
-        st.rerun()
+        ui.go_in_page(model=opened)
 
 
 asked = st.query_params.get("model")

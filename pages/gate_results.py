@@ -62,20 +62,19 @@ def show_recent(stage: Stage) -> None:
     )
     pager.draw(shown=len(found), next_after=found[-1].id if len(found) == pager.size else None, noun="report")
     if picked.opened is not None:
-        st.query_params["model"] = found[picked.opened].model
-        st.query_params["version"] = str(found[picked.opened].version)
-        st.rerun()
+        ui.go_in_page(model=found[picked.opened].model, version=str(found[picked.opened].version))
 
 
 def show_model(model: str, stage: Stage) -> None:
     """Draw one model: a version's report, the matrix and a trend."""
     matrix = gates.get_matrix(model, stage)
+    asked = st.query_params.get("version", "")
     if not matrix.reports:
+        latest = gatehouse.index.get_model(model).latest_version
         ui.empty_state(f"No {stage.value.lower()} gates have run for {model}", "Ask for a promotion, or run them.")
-        run_gates(model, stage)
+        run_gates(model, stage, int(asked) if asked.isdecimal() else latest)
         return
     versions = [report.version for report in matrix.reports]
-    asked = st.query_params.get("version", "")
     wanted = int(asked) if asked.isdecimal() and int(asked) in versions else versions[0]
     version = st.selectbox("Version", versions, index=versions.index(wanted), format_func=ui.version_label, width=140)
     report = next(each for each in matrix.reports if each.version == version)
@@ -150,11 +149,11 @@ def show_trend(model: str, stage: Stage, names: tuple[str, ...]) -> None:
     )
 
 
-def run_gates(model: str, stage: Stage, version: int | None = None) -> None:
+def run_gates(model: str, stage: Stage, version: int | None) -> None:
     """Offer to run the gates now."""
     if version is None or Permission.RUN_GATES not in actor.permissions:
         return
-    if st.button("Run gates now", icon=":material/refresh:"):
+    if st.button(f"Run gates now on {ui.version_label(version)}", icon=":material/refresh:"):
         with ui.guarded(), st.spinner("Running the gates …"):
             gates.run(gatehouse.registry.get_version(model, version), stage, actor=actor)
             ui.flash("The gates ran.")
@@ -206,9 +205,7 @@ def show_latest(stage: Stage) -> None:
         max_rows=25,
     )
     if picked.opened is not None:
-        st.query_params["model"] = reports[picked.opened].model
-        st.query_params["version"] = str(reports[picked.opened].version)
-        st.rerun()
+        ui.go_in_page(model=reports[picked.opened].model, version=str(reports[picked.opened].version))
 
 
 model = st.query_params.get("model")

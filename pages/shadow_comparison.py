@@ -50,6 +50,7 @@ def find_stretches(latest: LatestState, pair: VersionPair, minutes: int) -> tupl
 def choose_model(names: list[str]) -> str:
     """Draw the choice of a model, which the address remembers."""
     asked = st.query_params.get("model", "")
+    ui.tell_unknown_model(asked, names)
     logged = [name for name in names if gatehouse.shadow.list_logs(name, actor=actor)] if asked not in names else []
     default = asked if asked in names else next(iter(logged), names[0])
     model = str(st.selectbox("Model", names, index=names.index(default), width=300))

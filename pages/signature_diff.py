@@ -125,6 +125,7 @@ if not names:
     ui.empty_state("No models yet", "The index is empty: register a model, or wait for the first sync.")
     st.stop()
 asked = st.query_params.get("model", "")
+ui.tell_unknown_model(asked, names)
 with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
     default = next((name for name in (asked, "fraud_detector") if name in names), names[0])
     model = st.selectbox("Model", names, index=names.index(default), width=300)

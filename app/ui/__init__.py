@@ -23,8 +23,8 @@ from app.ui.charts import (
 )
 from app.ui.drawer import Confirmation, open_drawer
 from app.ui.editor import Finding, editor_text, yaml_editor
-from app.ui.errors import guarded, show_bug, show_error
-from app.ui.frame import page_header, page_path, panel, section
+from app.ui.errors import guarded, show_bug, show_error, tell_unknown_model
+from app.ui.frame import go_in_page, page_header, page_path, panel, section
 from app.ui.graph import Edge, Node, lineage_graph
 from app.ui.paging import Pager
 from app.ui.placeholders import empty_state, loading, refused_state, stale_notice
@@ -81,6 +81,7 @@ __all__ = [
     "facts",
     "figure",
     "flash",
+    "go_in_page",
     "guarded",
     "interval_chart",
     "is_dark",
@@ -118,6 +119,7 @@ __all__ = [
     "strong",
     "style_of",
     "tag",
+    "tell_unknown_model",
     "version_label",
     "yaml_editor",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import streamlit as st
 
 from app.ui.text import md, prose
-from services.errors import Forbidden, GatehouseError, Unauthenticated, Unreachable, Unverified
+from services.errors import Forbidden, GatehouseError, NotFound, Unauthenticated, Unreachable, Unverified
 
 _ICONS: dict[type[GatehouseError], str] = {
     Forbidden: "lock",
@@ -33,6 +33,12 @@ def show_bug(reference: str) -> None:
         title="This part of Gatehouse broke",
         icon=":material/bug_report:",
     )
+
+
+def tell_unknown_model(asked: str, names: Sequence[str]) -> None:
+    """Draw that an address names a model which is not there, where a page goes on with another one."""
+    if asked and asked not in names:
+        show_error(NotFound(f"There is no model {asked!r}.", next_step="Choose one of those that there are."))
 
 
 @contextmanager

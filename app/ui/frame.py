@@ -19,6 +19,16 @@ def page_path(name: str) -> Path:
     return PAGES / f"{name}.py"
 
 
+def go_in_page(**params: str) -> None:
+    """Open something on the page that is shown, at an address of exactly these parameters.
+
+    Set one by one beside parameters that a widget is bound to, they would make two steps in the browser's history, and
+    the button back would lead nowhere.
+    """
+    st.query_params.from_dict(params)
+    st.rerun()
+
+
 def page_header(
     title: str,
     *,

@@ -92,8 +92,7 @@ def _table(changes: Sequence[Change], gatehouse: Gatehouse, actor: Actor, view: 
         alt="Changes, those that expire first before others" if view in {_WAITING, _OPEN} else "Changes, newest first",
     )
     if picked.opened is not None:
-        st.query_params["id"] = str(changes[picked.opened].id)
-        st.rerun()
+        ui.go_in_page(id=str(changes[picked.opened].id))
 
 
 def _is_soon(change: Change, now: Any) -> bool:

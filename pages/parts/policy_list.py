@@ -104,5 +104,4 @@ def _begin(gatehouse: Gatehouse, chosen: str) -> None:
 
 def open_document(kind: str, name: str, **further: str) -> None:
     """Go to a document."""
-    st.query_params.from_dict({"kind": kind, "name": name, **further})
-    st.rerun()
+    ui.go_in_page(kind=kind, name=name, **further)

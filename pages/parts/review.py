@@ -48,7 +48,8 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
             plan_review.show(change)
         else:
             ui.section("Gates")
-            picked = gate_table(gates, key="gates")
+            # Rows are selected by their place: other evidence has other gates there.
+            picked = gate_table(gates, key=f"gates_{change.id}_{change.evidence_digest}")
             if picked is not None and change.kind == Promotion.name:
                 waivers.offer(gatehouse, actor, change, picked)
     with right:
@@ -155,8 +156,10 @@ def _context(change: Change) -> None:
 
 
 def _short(value: object) -> str:
+    if value is None:
+        return ui.NOTHING
     # A digest has no place to break at: in full it would scroll sideways.
-    text = str(value)
+    text = (", ".join(map(str, value)) or ui.NOTHING) if isinstance(value, list) else str(value)
     return f"{text[:19]}…" if text.startswith("sha256:") else text
 
 

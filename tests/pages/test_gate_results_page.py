@@ -57,3 +57,25 @@ def test_who_may_not_run_gates_is_told_so(gatehouse: Gatehouse, monkeypatch: pyt
     assert not app.exception
     assert "Judge all latest versions" not in {button.label for button in app.button}
     assert "You may not run gates" in "\n".join(each.value for each in app.markdown)
+
+
+def test_a_model_whose_gates_never_ran_can_be_run_on_the_version_that_was_opened(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = gatehouse.registry
+    assert isinstance(registry, FakeRegistry)
+    for _ in range(2):
+        add_version(registry, "card_fraud_scorer")
+    gatehouse.sync.run()
+    app = visit("gate_results", monkeypatch, MAYA, model="card_fraud_scorer", version="1")
+    (button,) = [each for each in app.button if each.label.startswith("Run gates now")]
+    assert button.label == "Run gates now on v1"
+    newest = visit("gate_results", monkeypatch, MAYA, model="card_fraud_scorer")
+    assert "Run gates now on v2" in {button.label for button in newest.button}
+
+
+def test_a_model_that_is_not_there_is_told(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = visit("gate_results", monkeypatch, MAYA, model="nope")
+    (error,) = app.error
+    assert "gatehouse models list" in error.value
+    assert "Run gates now" not in " ".join(button.label for button in app.button)
