@@ -91,10 +91,6 @@ def main(arguments: list[str] | None = None) -> None:
         code = _fail("invalid_input", message, "Run the command with --help.", 2, as_json=as_json)
     except (click.Abort, KeyboardInterrupt):
         code = _fail("interrupted", "The command was interrupted.", "Run it again when ready.", 130, as_json=as_json)
-    except BrokenPipeError:
-        # The reader of our output has gone, as `head` does: nobody is left to tell.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a bug shows as a bug, not as a trace
         reference, log = _note_bug(error)
         message = f"Something broke inside Gatehouse (reference {reference})."
@@ -125,10 +121,14 @@ def _note_bug(error: Exception) -> tuple[str, str]:
 
 
 def _fail(kind: str, message: str, next_step: str, code: int, *, as_json: bool) -> int:
-    if as_json:
-        click.echo(json.dumps({"error": {"kind": kind, "message": message, "next_step": next_step}}))
-    else:
-        click.echo(f"{message}\n{next_step}", err=True)
+    try:
+        if as_json:
+            click.echo(json.dumps({"error": {"kind": kind, "message": message, "next_step": next_step}}))
+        else:
+            click.echo(f"{message}\n{next_step}", err=True)
+    except OSError:
+        # Nobody can be told any more, but by the exit code.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), (sys.stdout if as_json else sys.stderr).fileno())
     return code
 
 

@@ -63,7 +63,7 @@ from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
 from services.registry.unset import UnsetRegistry
 from services.registry.witnesses import list_notes
-from services.settings import Settings
+from services.settings import Settings, make_home
 from services.shadow.places import get_log_folder
 from services.signatures.reader import read_signature
 from services.store import Store, open_store
@@ -99,7 +99,7 @@ class Gatehouse:
     @cached_property
     def store(self) -> Store:
         """The governance store, brought up to date."""
-        self.home.mkdir(parents=True, exist_ok=True)
+        make_home(self.home)
         store = open_store(self.settings.store_url)
         upgrade(store)
         return store

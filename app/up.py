@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.web.binding import check_binding, reach
-from services.errors import Conflict, Unavailable
-from services.settings import Settings
+from services.errors import Conflict, Unavailable, Unreachable
+from services.settings import Settings, make_home
 
 ROOT = Path(__file__).resolve().parent.parent
 LOOPBACK = "127.0.0.1"
@@ -128,9 +128,15 @@ def supervised(settings: Settings) -> Iterator[Supervisor]:
     Raises:
         Conflict: another `gatehouse up` runs on this home.
     """
-    settings.home.mkdir(parents=True, exist_ok=True)
+    make_home(settings.home)
     with ExitStack() as stack:
-        lock = stack.enter_context((settings.home / "up.lock").open("a"))
+        try:
+            lock = stack.enter_context((settings.home / "up.lock").open("a"))
+        except OSError as error:
+            raise Unreachable(
+                f"{settings.home} cannot be written to: {error.strerror}.",
+                next_step="Set GATEHOUSE_HOME to a folder that can be.",
+            ) from error
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

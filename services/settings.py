@@ -16,7 +16,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
-from services.errors import InvalidInput
+from services.errors import InvalidInput, Unreachable
 
 VARIABLES = {
     "home": "GATEHOUSE_HOME",
@@ -150,6 +150,21 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: Any) ->
         raise InvalidInput(
             f"The setting {VARIABLES.get(field, field)} is not usable: {first['msg']}.",
             next_step="Correct it in the environment or in gatehouse.yaml; `gatehouse doctor` lists all settings.",
+        ) from error
+
+
+def make_home(home: Path) -> None:
+    """Make the folder of an installation, unless it is there.
+
+    Raises:
+        Unreachable: it cannot be made.
+    """
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(
+            f"The home {home} cannot be made: {error.strerror}.",
+            next_step="Set GATEHOUSE_HOME to a folder that can be.",
         ) from error
 
 

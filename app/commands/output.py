@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -59,13 +61,30 @@ def write_file(path: Path, text: str) -> None:
 
 
 def answer(document: Mapping[str, Any], *, as_json: bool, lines: Iterable[str], is_yes: bool = True) -> int:
-    """Print one answer, as JSON or as lines, and return the exit code it stands for."""
-    if as_json:
-        click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
-    else:
-        for line in lines:
+    """Print one answer, as JSON or as lines, and return the exit code it stands for, whoever still reads it.
+
+    Raises:
+        InvalidInput: it cannot be printed, as on a full disk.
+    """
+    printed = [json.dumps(document, ensure_ascii=False, allow_nan=False)] if as_json else lines
+    try:
+        for line in printed:
             click.echo(line)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has gone, as `head` does, and has read what it wanted.
+        drop_output()
+    except OSError as error:
+        drop_output()
+        raise InvalidInput(
+            f"The answer cannot be printed: {error.strerror}.", next_step="Check where the output goes."
+        ) from error
     return 0 if is_yes else 1
+
+
+def drop_output() -> None:
+    """Send what is left to print, and what the end of the process would flush, to nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:

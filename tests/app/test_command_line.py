@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,3 +133,37 @@ def test_what_is_wrong_with_an_option_is_told_in_one_line(home: Home) -> None:
     ran = home.run("users", "add", "dave", "--json")
     assert ran.code == 2
     assert "\n" not in ran.json["error"]["message"]
+
+
+@pytest.mark.parametrize("command", [("models", "list"), ("up",), ("demo",)], ids=" ".join)
+def test_a_home_that_cannot_be_made_is_not_reachable(command: tuple[str, ...]) -> None:
+    ran = Home(folder=Path("/proc/no/such/home"), environ={}).run(*command, "--json")
+    assert ran.code == 3
+    assert "/proc/no/such/home" in ran.json["error"]["message"]
+
+
+def run_into(folder: Path, sink: str, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a command in a process of its own, with its output going into a shell command."""
+    command = f'set -o pipefail; "$@" {sink}'
+    return subprocess.run(
+        ["bash", "-c", command, "bash", sys.executable, "-m", "app.cli", *arguments],
+        env={**os.environ, "GATEHOUSE_HOME": str(folder), "GATEHOUSE_TOKEN": "", "MLFLOW_TRACKING_URI": ""},
+        capture_output=True,
+        check=False,
+    )
+
+
+def test_the_exit_code_is_the_answer_even_if_nobody_reads_it_to_the_end(tmp_path: Path) -> None:
+    gone = "| true"
+    assert run_into(tmp_path, gone, "policy", "schema").returncode == 0
+    bad = run_into(tmp_path, gone, "names", "lint", "scorer_v2", "--json")
+    assert (bad.returncode, bad.stderr) == (1, b"")
+
+
+def test_an_answer_that_cannot_be_printed_is_told(tmp_path: Path) -> None:
+    plain = run_into(tmp_path, "> /dev/full", "names", "lint", "scorer")
+    assert plain.returncode == 2
+    assert plain.stderr.startswith(b"The answer cannot be printed: No space left on device.\n")
+    for arguments in (("names", "lint", "scorer", "--json"), ("pins", "show", "scorer", "--json")):
+        as_json = run_into(tmp_path, "> /dev/full", *arguments)
+        assert (as_json.returncode, as_json.stderr) == (2, b"")
