@@ -123,7 +123,9 @@ class KeptModel:
             await process.load(folder, niceness=niceness, on_end=conclude)
             self._process = process
             self._tried.set()
-            await self._spares.refill(process.modules)
+            if self.seat.is_live:
+                self._spares.learn(process.modules)
+            await self._spares.refill()
             return await ended
         except ModelDown as error:
             return str(error)

@@ -1,7 +1,8 @@
 """A spare: a process that has imported what models want and waits for one, so that a new version is loaded in a moment.
 
-What there is to import it is told by the version that was loaded last. Every process is taken from here, whether one
-was waiting or has to be started.
+What there is to import it is told by the version that was loaded last for callers; the word of one in shadow, which
+nobody may have approved, must not shape the process of another. Every process is taken from here, whether one was
+waiting or has to be started.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class Spares:
         self._slots = slots
         self._runner = runner
         self._is_kept = is_kept
+        self._modules: tuple[str, ...] = ()
         self._spare: ModelProcess | None = None
 
     async def take(self) -> ModelProcess:
@@ -41,10 +43,14 @@ class Spares:
         await process.start()
         return process
 
-    async def refill(self, modules: Sequence[str]) -> None:
-        """Have a process wait again, which imports these modules."""
+    def learn(self, modules: Sequence[str]) -> None:
+        """Take what the next processes that wait import."""
+        self._modules = tuple(modules)
+
+    async def refill(self) -> None:
+        """Have a process wait again."""
         if self._is_kept and (self._spare is None or self._spare.is_over):
-            self._spare = ModelProcess(self._slots, runner=self._runner, modules=modules)
+            self._spare = ModelProcess(self._slots, runner=self._runner, modules=self._modules)
             # Why there is none is told when one is taken.
             with contextlib.suppress(ModelDown):
                 await self._spare.start()

@@ -105,6 +105,8 @@ def test_a_candidate_in_shadow_answers_nobody_and_is_paired_with_what_was_answer
     assert (pair.request_id, pair.champion.version, pair.candidate.version) == ("r0", 1, 2)
     assert (pair.champion.given, pair.candidate.given) == ((0.1,), (0.9,))
     assert pair.slices == {"a": ["3.0"]}
+    # All that waited has been paired, so nothing would be lost with the process.
+    assert world.tally.loss == Loss(requests=0, rows=0)
 
 
 def test_in_a_ramp_the_key_decides_and_both_versions_score_every_request(tmp_path: Path, champion: FakeKept) -> None:
