@@ -55,7 +55,7 @@ def explain_refusal(invocation: Invocation, signature: Signature | None) -> dict
             if frame is None:
                 return None
             result = check(signature, frame)
-    except (ValueError, InvalidInput):
+    except (ValueError, TypeError, InvalidInput):
         return None
     refusals = [problem for problem in result.problems if problem.is_refusal]
     if not refusals:
@@ -76,7 +76,7 @@ def explain_alteration(invocation: Invocation, signature: Signature | None) -> d
         return None
     try:
         result = check_request(signature, _read_json(invocation.body))
-    except ValueError:
+    except (ValueError, TypeError):
         return None
     if not is_altered(result):
         return None
@@ -105,7 +105,10 @@ def _mime_type(invocation: Invocation) -> str:
 
 
 def _read_json(body: bytes) -> Mapping[str, Any]:
-    request = json.loads(body)
+    try:
+        request = json.loads(body)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
     if not isinstance(request, dict):
         raise TypeError("no JSON object")
     return request

@@ -177,6 +177,15 @@ def test_a_request_that_is_too_long_is_refused(server: Server) -> None:
     assert streamed.status_code == 413
 
 
+@pytest.mark.parametrize("body", [b"[" * 20_000, b'{"a":' * 8_000], ids=["lists", "objects"])
+def test_what_is_nested_too_deep_is_held_against_the_caller_and_not_the_model(server: Server, body: bytes) -> None:
+    failures = server.metric("model_errors_total")
+    told = server.post(Invocation(body=body, content_type=JSON))
+    assert (told.status_code, told.json()["error_code"]) == (400, "BAD_REQUEST")
+    assert "not valid JSON" in told.json()["message"]
+    assert server.metric("model_errors_total") == failures
+
+
 def test_a_name_that_is_not_this_machines_is_refused(server: Server) -> None:
     assert server.post(rows((1, 2)), host="evil.example").status_code == 400
 

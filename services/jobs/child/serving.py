@@ -126,6 +126,9 @@ class _Scorer:
         except MlflowException as error:
             return self._refuse(request, error.get_http_status_code(), error.message, error.error_code)  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001 - what cannot be written as JSON, for instance
+            if isinstance(error, RecursionError) and self._watched.data is None:
+                # The model was never asked: it is the request that is nested too deep to be read.
+                return self._refuse(request, 400, describe(error), "BAD_REQUEST")
             self._watched.failure = self._watched.failure or describe(error)
             return self._refuse(request, 500, self._watched.failure, "INTERNAL_ERROR")
         head = {"status": answered.status, "mimetype": answered.mimetype, "latency_ms": self._watched.latency_ms}
