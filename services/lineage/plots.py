@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import structlog
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,6 +22,9 @@ _DOTS_PER_INCH = 110
 _MOST_BARS = 15
 _MOST_CELL_TEXTS = 20
 _SHAP_ROWS = 100
+_SHAP_ASKED_ROWS = 20
+_LONGEST_REASON = 200
+_log = structlog.get_logger(__name__)
 _INK = "#2563EB"
 _REFERENCE = "#94A3B8"
 
@@ -76,20 +80,29 @@ def plot_shap(model: Any, features: pd.DataFrame) -> Figure | None:
         return None
     from matplotlib import pyplot as plt
 
-    shap = import_module("shap")
-
-    rows = features.head(_SHAP_ROWS)
+    rows, before = features.head(_SHAP_ROWS), set(plt.get_fignums())
     try:
-        explained = shap.Explainer(model, rows)(rows)
-    except Exception:  # noqa: BLE001 - shap raises many types for models it has no explainer for
+        shap = import_module("shap")
+        explained = _explain(shap, model, rows)
+        values = explained[..., 1] if len(explained.shape) > 2 else explained  # noqa: PLR2004 - one layer a class
+        shap.plots.beeswarm(values, show=False)
+        return plt.gcf()
+    except Exception as error:  # noqa: BLE001 - of many types, where shap lacks a part of itself or an explainer
+        _log.warning("no SHAP summary was drawn", model=type(model).__name__, reason=str(error)[:_LONGEST_REASON])
         return None
-    values = explained[..., 1] if len(explained.shape) > 2 else explained  # noqa: PLR2004 - one layer a class
-    before = set(plt.get_fignums())
-    shap.plots.beeswarm(values, show=False)
-    figure = plt.gcf()
-    for number in set(plt.get_fignums()) - before:
-        plt.close(number)
-    return figure
+    finally:
+        for number in set(plt.get_fignums()) - before:
+            plt.close(number)
+
+
+def _explain(shap: Any, model: Any, rows: pd.DataFrame) -> Any:
+    """Explain by the structure of the model, or else, as a pipeline's, by what it answers."""
+    try:
+        return shap.Explainer(model, rows)(rows)
+    except Exception:  # noqa: BLE001 - shap raises many types for models it has no explainer for
+        # The model is asked about every mixture of rows, which takes long.
+        few = rows.head(_SHAP_ASKED_ROWS)
+        return shap.Explainer(getattr(model, "predict_proba", model.predict), few)(few)
 
 
 def save_plot(figure: Figure, path: Path) -> None:

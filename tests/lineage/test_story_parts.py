@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from mlflow.utils import validation
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from services.errors import InvalidInput
 from services.lineage.context import CardText
@@ -112,6 +116,22 @@ def test_a_model_that_shap_cannot_explain_has_no_shap_plot(monkeypatch: pytest.M
     monkeypatch.setattr("services.lineage.plots.find_spec", lambda _name: object())
     monkeypatch.setitem(sys.modules, "shap", shap)
     assert plot_shap(object(), pd.DataFrame({"a": [1]})) is None
+
+
+def test_a_shap_that_cannot_be_imported_ends_no_story(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.lineage.plots.find_spec", lambda _name: object())
+    monkeypatch.setitem(sys.modules, "shap", None)
+    assert plot_shap(object(), pd.DataFrame({"a": [1]})) is None
+
+
+@pytest.mark.parametrize("steps", [(), (StandardScaler(),)])
+def test_where_shap_is_installed_trees_and_pipelines_are_explained(steps: tuple[Any, ...]) -> None:
+    pytest.importorskip("shap")
+    features = pd.DataFrame({"a": [0.0, 1.0] * 30, "b": np.linspace(0, 1, 60)})
+    model = make_pipeline(*steps, RandomForestClassifier(n_estimators=5, random_state=0)).fit(features, features["a"])
+    figure = plot_shap(model if steps else model[-1], features)
+    assert figure is not None
+    assert figure.axes
 
 
 def test_the_card_tells_what_was_written_and_measured_and_no_more() -> None:
