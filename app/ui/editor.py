@@ -118,7 +118,9 @@ def editor_text(key: str, text: str) -> str:
         st.session_state[loaded] = text
         if key in st.session_state:
             del st.session_state[key]
-        st.session_state.pop(f"{key}_plain", None)
+        if f"{key}_plain" in st.session_state:
+            # Set, not forgotten: the browser keeps what stands in a field until it is told another value.
+            st.session_state[f"{key}_plain"] = text
         return text
     state = st.session_state.get(key)
     typed = state.get("text") if state else st.session_state.get(f"{key}_plain")
@@ -133,7 +135,8 @@ def _component() -> Any:
 
 def _text_area(text: str, *, key: str, label: str, findings: Sequence[Finding], read_only: bool, height: int) -> str:
     st.caption("The code editor was not built on this machine (`make assets` builds it): this is a plain text field.")
-    typed = st.text_area(label, text, key=f"{key}_plain", disabled=read_only, height=height)
+    st.session_state.setdefault(f"{key}_plain", text)
+    typed = st.text_area(label, key=f"{key}_plain", disabled=read_only, height=height)
     _list_findings(findings)
     return typed or ""
 

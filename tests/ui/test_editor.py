@@ -42,3 +42,10 @@ def test_another_document_replaces_what_was_typed(app: AppTest) -> None:
     app.checkbox[0].check().run()
     assert app.session_state["text"] == "b: 2\n"
     assert not app.exception
+
+
+def test_the_browser_is_told_the_text_that_replaces_what_was_typed(app: AppTest) -> None:
+    app.text_area[0].set_value("x: 1\n").run()
+    app.checkbox[0].check().run()
+    told = app.text_area[0].proto
+    assert (told.set_value, told.value) == (True, "b: 2\n")
