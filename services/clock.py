@@ -35,7 +35,8 @@ def to_text(moment: datetime) -> str:
     '2026-01-02T03:04:05.000000Z'
     """
     # Not strftime, which takes five times as long and drops the zeros before the year 1000 on some systems.
-    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds').removesuffix('+00:00')}Z"
 
 
 def to_words(moment: datetime) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 
 from services.audit import queries
@@ -13,15 +14,17 @@ from services.audit.events import JSON, Acting, Event, decode_event, encode_even
 from services.audit.merkle import CompactRange, leaf_hash
 from services.audit.queries import EventPage, EventQuery
 from services.audit.sealing import seal
-from services.audit.tree import KEPT_LEVELS, TILE_HEIGHT
+from services.audit.tree import KEPT_LEVELS
 from services.clock import Clock, to_micros
 from services.errors import Conflict, InvalidInput, NotFound, Unverified
 from services.store import Store, UnitOfWork, audit_log
-from services.store.audit_log import HeadRow
+from services.store.audit_log import CHUNK_EVENTS, DisclosureRow, EventRow, HeadRow
 
 MAX_NAME_BYTES = 1024
 """What fits twice into an entry of an index of PostgreSQL, which is a third of a page."""
 
+_NAMES = ("event_id", "actor", "action", "subject", "model")
+_TO_NAMES = attrgetter(*_NAMES)
 _EVERYTHING = EventQuery()
 
 
@@ -79,11 +82,13 @@ class AuditLog:
         if event_id is not None and (known := audit_log.find_event(unit, event_id)) is not None:
             _check_same(known, actor.name, action, subject)
             return known.seq
-        event = Event(
-            seq=head.size,
-            event_id=event_id or secrets.token_urlsafe(16),
-            at=self._clock(),
-            actor=actor.name,
+        seq, at, actor_name = head.size, self._clock(), actor.name
+        event_id = event_id or secrets.token_urlsafe(16)
+        leaf, disclosures = encode_event(
+            seq=seq,
+            event_id=event_id,
+            at=at,
+            actor=actor_name,
             action=action,
             subject=subject,
             model=model,
@@ -94,9 +99,21 @@ class AuditLog:
             policy_revision=policy_revision,
             origin=actor.origin,
         )
-        _append(unit, head, event)
-        self._checked_size = event.seq + 1
-        return event.seq
+        row = EventRow(
+            seq=seq,
+            event_id=event_id,
+            ts_us=to_micros(at),
+            actor=actor_name,
+            action=action,
+            subject=subject,
+            model=model,
+            change_id=change_id,
+            leaf=leaf,
+            leaf_hash=leaf_hash(leaf),
+        )
+        _append(unit, head, row, disclosures)
+        self._checked_size = seq + 1
+        return seq
 
     def list_events(
         self,
@@ -172,30 +189,16 @@ class AuditLog:
         return head
 
 
-def _append(unit: UnitOfWork, head: HeadRow, event: Event) -> None:
-    leaf, disclosures = encode_event(event)
-    hashed = leaf_hash(leaf)
-    row = audit_log.EventRow(
-        seq=event.seq,
-        event_id=event.event_id,
-        ts_us=to_micros(event.at),
-        actor=event.actor,
-        action=event.action,
-        subject=event.subject,
-        model=event.model,
-        change_id=event.change,
-        leaf=leaf,
-        leaf_hash=hashed,
-    )
+def _append(unit: UnitOfWork, head: HeadRow, row: EventRow, disclosures: Sequence[DisclosureRow]) -> None:
     _check_names(row)
-    tree, completed = _get_tree(head).append(hashed)
+    tree, completed = _get_tree(head).append(row.leaf_hash)
     audit_log.append_event(unit, row, HeadRow(size=tree.size, root=tree.root, frontier=tree.frontier))
-    audit_log.insert_disclosures(unit, disclosures)
-    kept = (node for node in completed if node.level in KEPT_LEVELS)
-    audit_log.insert_nodes(unit, ((node.level, node.index, node.hash) for node in kept))
-    for node in completed:
-        if node.level == TILE_HEIGHT:
-            seal(unit, node.index)
+    if disclosures:
+        audit_log.insert_disclosures(unit, disclosures)
+    if tree.size % CHUNK_EVENTS == 0:
+        kept = (node for node in completed if node.level in KEPT_LEVELS)
+        audit_log.insert_nodes(unit, ((node.level, node.index, node.hash) for node in kept))
+        seal(unit, row.seq // CHUNK_EVENTS)
 
 
 def _get_tree(head: HeadRow) -> CompactRange:
@@ -208,17 +211,16 @@ def _get_tree(head: HeadRow) -> CompactRange:
         ) from error
 
 
-def _check_names(row: audit_log.EventRow) -> None:
-    for field in ("event_id", "actor", "action", "subject", "model"):
-        name = getattr(row, field) or ""
-        if "\0" in name or len(name.encode()) > MAX_NAME_BYTES:
+def _check_names(row: EventRow) -> None:
+    for field, name in zip(_NAMES, _TO_NAMES(row), strict=True):
+        if name and ("\0" in name or len(name.encode()) > MAX_NAME_BYTES):
             raise InvalidInput(
                 f"The {field} {name[:100]!r} of an event holds a NUL or is longer than {MAX_NAME_BYTES} bytes.",
                 next_step="Give a shorter name without it.",
             )
 
 
-def _check_same(known: audit_log.EventRow, actor: str, action: str, subject: str) -> None:
+def _check_same(known: EventRow, actor: str, action: str, subject: str) -> None:
     if (known.actor, known.action, known.subject) != (actor, action, subject):
         raise Conflict(
             f"The event id {known.event_id!r} already belongs to {known.action} on {known.subject}.",

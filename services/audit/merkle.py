@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import NamedTuple
 
 HASH_BYTES = 32
 EMPTY_ROOT = sha256(b"").digest()
@@ -37,8 +38,7 @@ class Subtree:
     hash: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompactRange:
+class CompactRange(NamedTuple):
     """What is needed of a tree to append to it: its size, and the roots of its complete subtrees, largest first.
 
     >>> tree = CompactRange.empty()

@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
 from hashlib import sha256
+from operator import itemgetter
 from typing import Any
 
 from services.audit.merkle import CompactRange, join_complete
 from services.audit.personal import PersonalLedger
-from services.audit.sealing import TALLIED, Tallies
+from services.audit.sealing import TALLIED, Tallies, tally
 from services.audit.tree import KEPT_LEVELS, TILE_HEIGHT
 from services.clock import from_text, to_micros
 from services.errors import Unverified
 from services.store import UnitOfWork, audit_log
 from services.store.audit_log import CHUNK_EVENTS, EventRow
-from services.store.audit_reading import DAY_US
 
 BATCH_EVENTS = 16 * CHUNK_EVENTS
 SETBACK_US = 60_000_000
@@ -30,7 +29,8 @@ Row = tuple[Any, ...]
 """The columns of an event in the order of `EventRow`, as stored: nothing about their types is sure."""
 
 _read_json = json.JSONDecoder().raw_decode  # without the guess at an encoding that takes as long as the rest
-_POSITION = {column.name: position for position, column in enumerate(fields(EventRow))}
+_POSITION = {column: position for position, column in enumerate(EventRow._fields)}
+_TO_TALLIED = itemgetter(*(_POSITION[name] for name in TALLIED))
 
 
 class ClockWatch:
@@ -173,15 +173,7 @@ class Scan:
         times = [row[_POSITION["ts_us"]] for row in rows]
         times = [moment if isinstance(moment, int) else 0 for moment in times]
         self.spans.append((chunk, min(times), max(times)))
-        by_day: dict[int, list[Row]] = {}
-        for row, moment in zip(rows, times, strict=True):
-            by_day.setdefault(moment // DAY_US, []).append(row)
-        for day, dated in by_day.items():
-            self.tallies["all", "", day] += len(dated)
-            for name in TALLIED:
-                for value, events in Counter(row[_POSITION[name]] for row in dated).items():
-                    if value is not None:
-                        self.tallies[name, value, day] += events
+        tally(self.tallies, times, map(_TO_TALLIED, rows))
 
     def _meet_promises(self, first: int, hashes: list[bytes]) -> None:
         met = [size for size in self._promises if size <= first + len(hashes)]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 from services.audit.words import words_of
 from services.clock import from_text, to_micros
@@ -18,6 +18,7 @@ from services.store.audit_log import CHUNK_EVENTS, TallyRow
 from services.store.audit_reading import ALL_DAYS, DAY_US
 
 TALLIED = ("actor", "action", "model")
+_TO_TALLIED = itemgetter(*TALLIED)
 
 Tallies = Counter[tuple[str, str, int]]
 """How many events by (field, value, day)."""
@@ -26,29 +27,31 @@ Tallies = Counter[tuple[str, str, int]]
 def seal(unit: UnitOfWork, chunk: int) -> None:
     """Make a chunk whose events are all there fast to look into."""
     first = chunk * CHUNK_EVENTS
-    leaves = [(seq, json.loads(leaf)) for seq, leaf in audit_log.list_leaves(unit, first, first + CHUNK_EVENTS)]
-    times = [to_micros(from_text(fields["at"])) for _, fields in leaves]
-    audit_log.insert_search(unit, [(seq, " ".join(words_of(fields))) for seq, fields in leaves])
+    leaves = [leaf for _, leaf in audit_log.list_leaves(unit, first, first + CHUNK_EVENTS)]
+    told = json.loads(f"[{b','.join(leaves).decode()}]")  # in one go: half the time
+    times = [to_micros(from_text(fields["at"])) for fields in told]
+    audit_log.insert_search(unit, [(seq, " ".join(words_of(fields))) for seq, fields in enumerate(told, first)])
     audit_log.insert_span(unit, chunk, min(times), max(times))
     tallies: Tallies = Counter()
-    for (_, fields), ts_us in zip(leaves, times, strict=True):
-        tallies.update(tally_keys(fields, ts_us))
+    tally(tallies, times, map(_TO_TALLIED, told))
     audit_log.add_tallies(unit, to_rows(tallies))
 
 
-def tally_keys(fields: dict[str, Any], ts_us: int) -> Iterator[tuple[str, str, int]]:
-    """Yield what an event counts towards."""
-    day = ts_us // DAY_US
-    yield "all", "", day
-    for name in TALLIED:
-        if fields[name] is not None:
-            yield name, fields[name], day
+def tally(tallies: Tallies, times_us: Iterable[int], values: Iterable[Sequence[str | None]]) -> None:
+    """Count events by their times, and by what each has in the fields of `TALLIED`."""
+    days = [moment // DAY_US for moment in times_us]
+    for day, events in Counter(days).items():
+        tallies["all", "", day] += events
+    for name, column in zip(TALLIED, zip(*values, strict=True), strict=True):
+        for (value, day), events in Counter(zip(column, days, strict=True)).items():
+            if value is not None:
+                tallies[name, value, day] += events
 
 
-def to_rows(tallies: Tallies) -> Iterable[TallyRow]:
+def to_rows(tallies: Tallies) -> list[TallyRow]:
     """Return the rows of counts: by day, and over all days."""
-    totals: Tallies = Counter()
+    totals: Counter[tuple[str, str]] = Counter()
     for (field, value, _), events in tallies.items():
-        totals[field, value, ALL_DAYS] += events
-    for (field, value, day), events in (tallies + totals).items():
-        yield TallyRow(field=field, value=value, day=day, events=events)
+        totals[field, value] += events
+    by_day = [(field, value, day, events) for (field, value, day), events in tallies.items()]
+    return by_day + [(field, value, ALL_DAYS, events) for (field, value), events in totals.items()]

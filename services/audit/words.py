@@ -10,8 +10,9 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
+from operator import itemgetter
 from typing import Any
 
 from services.errors import InvalidInput
@@ -20,6 +21,7 @@ MAX_WORDS = 1000
 MAX_WORD_LENGTH = 48
 _SHORT = 200
 _SEARCHED = ("actor", "action", "subject", "model", "reason", "policy_revision", "origin", "before", "after")
+_TO_SEARCHED = itemgetter(*_SEARCHED)
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -50,15 +52,15 @@ def get_wanted_words(text: str) -> tuple[str, ...]:
 
 def words_of(fields: dict[str, Any]) -> list[str]:
     """Return the distinct words of an event's leaf, once it is read as JSON; a very long event keeps its first."""
-    words: dict[str, None] = {}
-    for name in _SEARCHED:
-        for text in _texts(fields[name]):
-            words.update(_split_short(text) if len(text) <= _SHORT else _split_anew(text))
-    return list(words)[:MAX_WORDS]
+    texts: list[str] = []
+    for value in _TO_SEARCHED(fields):
+        _add_texts(value, texts)
+    split = [_split_short(text) if len(text) <= _SHORT else _split_anew(text) for text in texts]
+    return list(dict.fromkeys(chain.from_iterable(split)))[:MAX_WORDS]
 
 
-def _split_anew(text: str) -> dict[str, None]:
-    return dict.fromkeys(word[:MAX_WORD_LENGTH] for word in split_words(text))
+def _split_anew(text: str) -> tuple[str, ...]:
+    return tuple(word[:MAX_WORD_LENGTH] for word in split_words(text))
 
 
 _split_short = lru_cache(maxsize=4096)(_split_anew)
@@ -71,14 +73,14 @@ def has_words(leaf: bytes, wanted: tuple[str, ...]) -> bool:
     return all(any(word.startswith(beginning) for word in words) for beginning in wanted)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def _add_texts(value: Any, texts: list[str]) -> None:
     if isinstance(value, str):
-        yield value
+        texts.append(value)
     elif isinstance(value, dict):
         for item in value.values():
-            yield from _texts(item)
+            _add_texts(item, texts)
     elif isinstance(value, list):
         for item in value:
-            yield from _texts(item)
+            _add_texts(item, texts)
     elif isinstance(value, int) and not isinstance(value, bool):
-        yield str(value)
+        texts.append(str(value))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import (
     BigInteger,
@@ -101,8 +100,7 @@ for _table in (EVENT, _HEAD, _NODE, _CHECKPOINT, _DISCLOSURE):
     event.listen(_table, "after_create", install_guards)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventRow:
+class EventRow(NamedTuple):
     """One event as stored, in the order of its columns."""
 
     seq: int
@@ -117,8 +115,7 @@ class EventRow:
     leaf_hash: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadRow:
+class HeadRow(NamedTuple):
     """The size, root and peaks of the tree."""
 
     size: int
@@ -136,17 +133,9 @@ class DisclosureRow:
     value: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TallyRow:
-    """How many sealed events have that value in that field on that day since the epoch; day -1 counts all days."""
+TallyRow = tuple[str, str, int, int]
+"""How many sealed events have a value in a field on a day since the epoch; day -1 counts all days."""
 
-    field: str
-    value: str
-    day: int
-    events: int
-
-
-_TO_COLUMNS = attrgetter(*EventRow.__slots__)
 _READ_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1"
 _LOCK_HEAD = "SELECT size, root, frontier FROM audit_head WHERE id = 1 FOR UPDATE"
 _MOVE_HEAD = "UPDATE audit_head SET size = ?, root = ?, frontier = ? WHERE id = 1"
@@ -179,21 +168,19 @@ def run(unit: UnitOfWork, statement: str, *values: Any) -> list[Any]:
 
     Going through SQLAlchemy's own result takes longer than the statements themselves.
     """
-    connection = unit.connection
-    if not connection.in_transaction():
-        connection.begin()
-    cursor = connection.connection.cursor()
-    base = connection.dialect.loaded_dbapi.Error
+    cursor = unit.get_cursor()
+    dialect = unit.connection.dialect
     try:
         cursor.execute(statement if unit.dialect == "sqlite" else statement.replace("?", "%s"), values)
         return list(cursor.fetchall()) if cursor.description else []
-    except base as error:
+    except dialect.loaded_dbapi.Error as error:
         if "Could not decode to UTF-8" in str(error):
             raise Unverified(
                 "The audit log holds text that is not UTF-8.",
                 next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
             ) from error
-        raise DBAPIError.instance(statement, values, error, base, dialect=connection.dialect) from error
+        base = dialect.loaded_dbapi.Error
+        raise DBAPIError.instance(statement, values, error, base, dialect=dialect) from error
 
 
 def _run_many(unit: UnitOfWork, statement: str, rows: Iterable[tuple[Any, ...]]) -> None:
@@ -219,8 +206,8 @@ def append_event(unit: UnitOfWork, row: EventRow, head: HeadRow) -> None:
         Unverified: the database holds that event already, or expects another one.
     """
     try:
-        run(unit, _INSERT_EVENT, *_TO_COLUMNS(row))
-        run(unit, _MOVE_HEAD, head.size, head.root, head.frontier)
+        run(unit, _INSERT_EVENT, *row)
+        run(unit, _MOVE_HEAD, *head)
     except OperationalError:
         raise
     except DatabaseError as error:
@@ -249,7 +236,7 @@ def insert_span(unit: UnitOfWork, chunk: int, low_us: int, high_us: int) -> None
 
 def add_tallies(unit: UnitOfWork, rows: Iterable[TallyRow]) -> None:
     """Add to the counts; writers that come together add in the same order."""
-    _run_many(unit, _COUNT, sorted((row.field, row.value, row.day, row.events) for row in rows))
+    _run_many(unit, _COUNT, sorted(rows))
 
 
 def find_event(unit: UnitOfWork, event_id: str) -> EventRow | None:
@@ -344,9 +331,8 @@ def list_spans(unit: UnitOfWork) -> list[tuple[int, int, int]]:
 
 def list_tallies(unit: UnitOfWork) -> list[TallyRow]:
     """Return every count."""
-    rows = run(unit, "SELECT field, value, day, events FROM audit_tally")
-    return [TallyRow(field=row[0], value=row[1], day=row[2], events=row[3]) for row in rows]
+    return [tuple(row) for row in run(unit, "SELECT field, value, day, events FROM audit_tally")]
 
 
 def _to_event(rows: Sequence[Any]) -> EventRow | None:
-    return EventRow(**dict(zip(EventRow.__slots__, rows[0], strict=True))) if rows else None
+    return EventRow(*rows[0]) if rows else None

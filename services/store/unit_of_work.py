@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DatabaseError, DataError, OperationalError
@@ -26,12 +27,18 @@ class UnitOfWork:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
-        self.is_committed = False
-
-    @property
-    def dialect(self) -> str:
+        self.dialect = connection.dialect.name
         """`sqlite` or `postgresql`."""
-        return self.connection.dialect.name
+        self.is_committed = False
+        self._cursor: Any = None
+
+    def get_cursor(self) -> Any:
+        """Return a cursor of the driver in this transaction, for statements that take less time than SQLAlchemy."""
+        if self._cursor is None:
+            if not self.connection.in_transaction():
+                self.connection.begin()
+            self._cursor = self.connection.connection.cursor()
+        return self._cursor
 
     def commit(self) -> None:
         """Make everything written through this unit durable."""
@@ -39,6 +46,7 @@ class UnitOfWork:
             self.connection.exec_driver_sql("COMMIT")
         self.connection.commit()
         self.is_committed = True
+        self._cursor = None
 
 
 class Store:
