@@ -129,6 +129,22 @@ def verify(export_file: Path | None, checkpoint_file: Path | None, key_file: Pat
         raise Unverified(error.message, next_step=error.next_step) from error
 
 
+@audit_command.command("redact")
+@click.argument("seq", type=click.IntRange(min=0))
+@click.option("--place", "places", multiple=True, help="Only this one, as a JSON pointer: /after/issuer_subject.")
+@click.option("--reason", required=True, help="Who asked for it, and on what ground; it is kept.")
+@json_option
+def redact(seq: int, places: tuple[str, ...], reason: str, *, as_json: bool) -> int:
+    """Forget the personal values of event SEQ for good; their salted hashes stay, and the log verifies as before."""
+    auditing, actor = current_gatehouse().auditing, current_actor()
+    names = places or tuple(auditing.list_personal(actor, seq))
+    recorded = auditing.redact(actor, [(seq, name) for name in names], reason=reason)
+    document = {"event": seq, "forgotten": list(names), "recorded": recorded}
+    return answer(
+        document, as_json=as_json, lines=[f"{', '.join(names)} of event {seq}: forgotten (event {recorded})."]
+    )
+
+
 def _verify_store(*, as_json: bool) -> int:
     gatehouse, actor = current_gatehouse(), current_actor()
     is_asked = gatehouse.read_witnesses()

@@ -14,7 +14,11 @@ from pathlib import Path
 
 import pytest
 
+from services.audit import AuditLog, Personal
 from services.audit.notes import Checkpoint, Signer
+from services.clock import utc_now
+from services.identity.actors import system_actor
+from services.store import open_store
 from services.store.engine import sqlite_driver
 from tests.app.running import Home, Ran, make_home
 
@@ -60,6 +64,42 @@ def test_events_are_listed_in_exactly_the_fields_of_the_interface(home: Home) ->
     rest = home.run("audit", "list", "--after", str(first["next"]), "--json").json
     assert [event["seq"] for event in rest["events"]] == [2, 3]
     assert rest["next"] is None
+
+
+def test_what_is_personal_is_forgotten_on_request_and_the_log_still_verifies(home: Home, reviewer: str) -> None:
+    after = {"name": Personal("Erika Mustermann"), "mail": Personal("erika@example.org"), "role": "admin"}
+    with closing(open_store(f"sqlite:///{home.folder / 'gatehouse.db'}")) as store, store.write() as unit:
+        seq = AuditLog(store, clock=utc_now, home=home.folder).record(
+            unit, actor=system_actor("test"), action="account:person:noted", subject="erika", after=after
+        )
+        unit.commit()
+
+    def told() -> object:
+        (event,) = home.run("audit", "list", "--after", str(seq - 1), "--limit", "1", "--json").json["events"]
+        return event["after"]
+
+    assert told() == {"name": "Erika Mustermann", "mail": "erika@example.org", "role": "admin"}
+    check_refusal(
+        home.run("audit", "redact", str(seq), "--reason", "x", "--json", token=reviewer), 1, "forbidden", "cora"
+    )
+    check_refusal(
+        home.run("audit", "redact", str(seq), "--place", "/after/role", "--reason", "x", "--json"),
+        2,
+        "not_found",
+        f"Event {seq} has no personal value at /after/role",
+    )
+    done = home.run("audit", "redact", str(seq), "--place", "/after/mail", "--reason", "her request", "--json").json
+    assert done == {"event": seq, "forgotten": ["/after/mail"], "recorded": done["recorded"]}
+    (said,) = home.run("audit", "list", "--after", str(done["recorded"] - 1), "--json").json["events"]
+    assert (said["action"], said["reason"]) == ("audit:disclosure:redacted", "her request")
+    assert said["after"] == {"disclosures": [{"seq": seq, "name": "/after/mail"}]}
+    assert home.run("audit", "redact", str(seq), "--reason", "her request").code == 0
+    assert "Erika" not in str(told())
+    check_refusal(
+        home.run("audit", "redact", str(seq), "--reason", "again", "--json"), 2, "not_found", "no personal value"
+    )
+    assert b"Mustermann" not in b"".join(path.read_bytes() for path in home.folder.glob("gatehouse.db*"))
+    assert home.run("audit", "verify").code == 0
 
 
 @pytest.mark.parametrize(

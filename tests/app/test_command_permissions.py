@@ -16,6 +16,8 @@ REFUSED = (
     "audit export --out FILE",
     "audit list",
     "audit prove 0",
+    "audit redact 0 --place /after/name --reason x",
+    "audit redact 0 --reason x",
     "audit verify",
     "backup create FILE",
     "backup restore FILE",
