@@ -54,7 +54,7 @@ from services.promotions import Adoption, DriftDecisions, Promotion, Promotions,
 from services.promotions.promotion import StageFollower
 from services.registry.approved import Approved
 from services.registry.artifact_watch import ArtifactWatch
-from services.registry.direct import open_direct_registry
+from services.registry.direct import DirectRegistry, open_direct_registry
 from services.registry.drift import Drifts
 from services.registry.index import Index
 from services.registry.port import Registry, RegistryReader
@@ -88,6 +88,12 @@ class Gatehouse:
     def home(self) -> Path:
         """The folder that keeps what is this installation's own."""
         return self.settings.home
+
+    def close(self) -> None:
+        """Give back the connections of what was opened; nothing of it is used after that."""
+        for part in ("queue", "records", "registry", "store"):
+            if (opened := vars(self).get(part)) is not None:
+                opened.close()
 
     # Record and people
 
@@ -273,16 +279,21 @@ class Gatehouse:
     @cached_property
     def sync(self) -> Sync:
         """What brings the index in step with the registry."""
-        database = self.settings.registry_database_url
         return Sync(
             self.registry,
             self.store,
             signature_state=_signature_state,
             announce=Announcements(self.registry, self.outbox) if self.settings.webhook_url else None,
             read_names=lambda: self.vocabulary.map_names,
-            records=open_direct_registry(database) if database else None,
+            records=self.records,
             clock=self.clock,
         )
+
+    @cached_property
+    def records(self) -> DirectRegistry | None:
+        """MLflow's own database, where it may be read."""
+        database = self.settings.registry_database_url
+        return open_direct_registry(database) if database else None
 
     # Jobs and notifications
 

@@ -25,13 +25,13 @@ def show_integrity() -> None:
             ui.Card(
                 label="Integrity",
                 value="Broken" if integrity.problem else "Whole",
-                delta="nothing more is written" if integrity.problem else "agrees with its last checkpoint",
+                delta="writing stopped" if integrity.problem else "as last signed",
                 tone=ui.Tone.BAD if integrity.problem else ui.Tone.GOOD,
             ),
             ui.Card(
-                label="Covered by a checkpoint",
+                label="Signed up to",
                 value=ui.figure(checkpoint.size if checkpoint else None),
-                note="signed, kept outside the database",
+                note="kept outside the store",
             ),
         ]
     )

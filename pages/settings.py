@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from app import ui
@@ -14,6 +16,7 @@ gatehouse = get_gatehouse()
 actor = current_actor()
 identity = gatehouse.identity
 _ROLES = [role.value for role in Role]
+_WAYS = {"oidc": "identity provider", "demo": "one click"}
 
 
 def show_people() -> None:
@@ -60,6 +63,7 @@ def show_account(name: str) -> None:
                 act(lambda: identity.accounts.disable(actor, name, reason=reason), f"{name} is shut out.")
             if account.disabled_at is not None and st.button("Let in again", key=f"enable_{name}"):
                 act(lambda: identity.accounts.enable(actor, name, reason=reason), f"{name} is let in again.")
+        show_sessions(name)
 
 
 def add_account() -> None:
@@ -83,6 +87,9 @@ def show_tokens() -> None:
     """Draw tokens without their secrets."""
     own = None if Permission.MANAGE_USERS in actor.permissions else actor.name
     found = identity.tokens.list_tokens(actor, account=own)
+    if not found:
+        ui.empty_state("No tokens", "`gatehouse tokens issue NAME` makes one for commands, CI or serving.", icon="key")
+        return
     picked = ui.data_table(
         [
             {
@@ -113,12 +120,46 @@ def show_tokens() -> None:
             act(lambda: identity.tokens.revoke(actor, token.id), "The token is revoked.")
 
 
+def show_sessions(name: str) -> None:
+    """Draw where an account is signed in, and what ends that."""
+    found = identity.sessions.list_open(actor, name)
+    if not found:
+        ui.empty_state("Signed in nowhere", "A session ends after eight hours, or thirty minutes unused.")
+        return
+    picked = ui.data_table(
+        [
+            {
+                "way": _WAYS.get(session.way, session.way),
+                "since": session.started_at,
+                "used": session.seen_at,
+                "until": session.expires_at,
+            }
+            for session in found
+        ],
+        [
+            ui.Column(name="way", label="Signed in by"),
+            ui.Column(name="since", label="Since", kind=ui.Kind.WHEN),
+            ui.Column(name="used", label="Last used", kind=ui.Kind.WHEN),
+            ui.Column(name="until", label="Ends at the latest", kind=ui.Kind.WHEN),
+        ],
+        key=f"sessions_{name}",
+        alt=f"Sessions of {name}",
+        select="one",
+    )
+    with st.container(horizontal=True, gap="small"):
+        if picked.selected and st.button("End this session", key=f"end_{name}", icon=":material/logout:"):
+            session = found[picked.selected[0]]
+            act(lambda: identity.sessions.end_one(actor, session.id), "The session has ended.")
+        if st.button("Sign out everywhere", key=f"end_all_{name}", icon=":material/logout:"):
+            act(lambda: identity.sessions.end_all(actor, name), f"{name} is signed out everywhere.")
+
+
 def show_installation() -> None:
     """Draw every setting, where it came from, and whether what it points to answers."""
     ui.data_table(
         [
             {
-                "name": each.name.replace("_", " "),
+                "name": each.name,
                 "value": each.value,
                 "source": each.source,
                 "state": {True: "ok", False: "failed", None: None}[each.ok],
@@ -127,11 +168,11 @@ def show_installation() -> None:
             for each in examine(gatehouse)
         ],
         [
-            ui.Column(name="name", label="Setting"),
+            ui.Column(name="name", label="Setting", width="medium"),
             ui.Column(name="value", label="Value", width="medium"),
             ui.Column(name="source", label="From", width="medium"),
             ui.Column(name="state", label="State", kind=ui.Kind.STATE),
-            ui.Column(name="message", label="", width="large"),
+            ui.Column(name="message", label="Note", width="large"),
         ],
         key="installation",
         alt="Settings",
@@ -151,7 +192,7 @@ def act(run: object, done: str) -> None:
 
 
 ui.page_header("Settings")
-views = {"Tokens": show_tokens}
+views: dict[str, Callable[[], None]] = {"Tokens": show_tokens, "My sessions": lambda: show_sessions(actor.name)}
 if Permission.MANAGE_USERS in actor.permissions:
     views = {"People": show_people, **views}
 if Permission.MANAGE_SETTINGS in actor.permissions:

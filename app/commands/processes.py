@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from threading import Event
 
 import click
@@ -32,8 +32,10 @@ def up_command(*, demo: bool, as_json: bool) -> int:
             supervisor.start(program)
             stack.enter_context(serving_registry(settings.home, reach))
         if demo:
-            build_demo(Gatehouse(_reaching(settings, reach)))
-        token = Gatehouse(settings).identity.credentials.prepare_bootstrap()
+            with closing(Gatehouse(_reaching(settings, reach))) as gatehouse:
+                build_demo(gatehouse)
+        with closing(Gatehouse(settings)) as gatehouse:
+            token = gatehouse.identity.credentials.prepare_bootstrap()
         _tell("Starting the worker and the app …")
         supervisor.start(up.worker_program(settings, reach), up.app_program(settings, reach))
         address = up.app_url(settings)
@@ -89,7 +91,8 @@ def demo_command(*, as_json: bool) -> int:
             supervisor = stack.enter_context(up.supervised(settings))
             program, reach = up.mlflow_program(settings)
             supervisor.start(program)
-        is_built = build_demo(Gatehouse(_reaching(settings, reach)))
+        gatehouse = stack.enter_context(closing(Gatehouse(_reaching(settings, reach))))
+        is_built = build_demo(gatehouse)
     text = "The demo registry is built." if is_built else "The demo registry was built before; nothing was changed."
     return answer({"built": is_built}, as_json=as_json, lines=[text])
 

@@ -152,6 +152,6 @@ def _day(day: date, events: Iterable[Event]) -> None:
             what = event.action.rpartition(":")[2]
             icon = _ICONS.get(what, "radio_button_unchecked")
             said = f"{ui.strong(ui.action_words(event.action))} · {ui.md(event.subject)}"
-            told = f" :gray[{ui.md(event.reason)}]" if event.reason else ""
+            told = f": {ui.md(event.reason)}" if event.reason else ""
             time = f":gray[{event.at.astimezone(UTC):%H:%M:%S}]"
-            st.markdown(f"{time} :material/{icon}: {said} :gray[by {ui.md(event.actor)}]{told}")
+            st.markdown(f"{time} :material/{icon}: {said} :gray[by {ui.md(event.actor)}{told}]")

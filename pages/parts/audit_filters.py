@@ -12,6 +12,7 @@ from services.identity.auditing import Auditing
 
 _PERIODS = {"All time": None, "24 hours": timedelta(days=1), "7 days": timedelta(days=7), "30 days": timedelta(days=30)}
 _EXACT = "Between two days"
+_LONGEST_NUMBER = 18
 
 
 def show(auditing: Auditing, actor: Actor, now: datetime) -> EventQuery:
@@ -34,7 +35,7 @@ def show(auditing: Auditing, actor: Actor, now: datetime) -> EventQuery:
         actor=who,
         action=what,
         model=model,
-        change_id=int(number) if number.isdecimal() else None,
+        change_id=int(number) if number.isdecimal() and len(number) <= _LONGEST_NUMBER else None,
         text=str(words or "").strip() or None,
     )
 

@@ -80,6 +80,9 @@ class Runner(Protocol):
 class Standbys:
     """The standbys of an installation.
 
+    Nobody asks for one by itself: whoever goes back or starts a ramp was let to before a version is tried for it; the
+    worker keeps what is pinned.
+
     Args:
         home: keeps the files.
     """

@@ -55,6 +55,9 @@ class FakeRegistry(FakeContents):
         self.faults = Faults(sleep=sleep)
         self.data_version: str | None = None
 
+    def close(self) -> None:
+        """Give back nothing: there are no connections."""
+
     # Reading.
 
     @_call

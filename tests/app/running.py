@@ -72,8 +72,5 @@ def make_home(folder: Path, **environ: str) -> Home:
 def _close() -> None:
     """Give back what the end of a process would."""
     if current_gatehouse.cache_info().currsize:
-        opened = vars(current_gatehouse())
-        for part in ("store", "registry"):
-            if part in opened:
-                opened[part].close()
+        current_gatehouse().close()
     current_gatehouse.cache_clear()

@@ -64,7 +64,7 @@ def office(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         maya=home.add_person("maya", "data_scientist"),
         jun=home.add_person("jun", "release_manager"),
     )
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 def test_a_promotion_goes_from_request_to_completion(office: Office) -> None:

@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Home:
         with gatehouse.store.write() as unit:
             gatehouse.pins.move(unit, model="fraud_detector", version=version, change_id=-change_id, actor="meera")
             unit.commit()
-    gatehouse.store.close()
+    gatehouse.close()
     return made
 
 

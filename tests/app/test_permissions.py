@@ -118,7 +118,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     dial = Dial(folder=folder, audit=gatehouse.audit)
     decisions = Changes(gatehouse.store, gatehouse.audit, gatehouse.identity, [dial], clock=gatehouse.clock)
     yield World(gatehouse=gatehouse, folder=folder, decisions=decisions, numbers=count(100))
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 Call = Callable[[Actor], object]

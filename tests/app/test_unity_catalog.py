@@ -34,7 +34,7 @@ def home(tmp_path: Path, mlflow_url: str) -> Home:
         gatehouse.documents, gatehouse.changes, RAVI, "gate_policy", "default", SHORT, reason="ours", base=base
     )
     gatehouse.changes.approve(proposed.id, actor=MEERA, reason="agreed")
-    gatehouse.store.close()
+    gatehouse.close()
     return made
 
 

@@ -32,5 +32,5 @@ def test_a_worker_reminds_of_a_sunset_that_is_near(tmp_path: Path) -> None:
     finally:
         stop.set()
         thread.join()
-        gatehouse.store.close()
+        gatehouse.close()
     assert [(event.subject, event.actor) for event in found] == [("fraud_detector/1", "system:worker")]

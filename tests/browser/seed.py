@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from app.facade import Gatehouse
+from services.audit import Personal
 from services.identity import Role
 from services.identity.actors import Actor
 from services.registry.fake import FakeRegistry
@@ -41,7 +42,7 @@ MLMODEL = """signature:
 """
 LOGGED = "churn_detector"
 """The model that has a shadow log, of four days."""
-
+PERSONAL_MAIL = "erika.mustermann@example.org"
 HOSTILE = "<b>bold</b>:red-badge[x]\u202eexe"
 
 
@@ -62,11 +63,20 @@ def fill(home: Path, count: int) -> None:
     gatehouse.identity.sign_in.mark_demo(root)
     for name, roles in PEOPLE.items():
         gatehouse.identity.accounts.add(root, name, roles)
+    _note_something_personal(gatehouse)
     sync = Sync(make_registry(count), gatehouse.store, signature_state=_signature_state)
     sync.run(is_full=True, details_budget_s=600)
     log = write_days(get_log_folder(gatehouse.shadow_logs, LOGGED), slice_shop=[HOSTILE] + ["other"] * 399)
     read_log(log, engine=DuckDbEngine(), home=home)
-    gatehouse.store.close()
+    gatehouse.close()
+
+
+def _note_something_personal(gatehouse: Gatehouse) -> None:
+    sam = Actor(name="sam.novak", roles=frozenset({Role.ADMIN}), origin="test")
+    after = {"mail": Personal(PERSONAL_MAIL)}
+    with gatehouse.store.write() as unit:
+        gatehouse.audit.record(unit, actor=sam, action="account:note:made", subject="person/erika", after=after)
+        unit.commit()
 
 
 def make_registry(count: int) -> FakeRegistry:

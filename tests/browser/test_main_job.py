@@ -65,7 +65,7 @@ def world(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield World(url=url, gatehouse=gatehouse)
     assert isinstance(gatehouse.registry, RestRegistry)
     gatehouse.registry.close()
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 def register_versions(mlflow_url: str, accuracies: list[float]) -> None:

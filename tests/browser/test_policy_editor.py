@@ -90,7 +90,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         environ={"GATEHOUSE_HOME": str(home), "MLFLOW_TRACKING_URI": ""},
     ):
         yield made
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 def record(home: Path, model: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
         told: list[str] = []
         assert build(gatehouse, progress=told.append)
         yield Built(gatehouse=gatehouse, told=told)
-        gatehouse.store.close()
+        gatehouse.close()
 
 
 def metrics(built: Built, name: str, version: int) -> dict[str, float]:
@@ -235,8 +236,11 @@ def test_a_registry_with_the_same_names_is_left_alone(built: Built, tmp_path: Pa
     url = built.gatehouse.settings.tracking_uri
     registry.delete_version_tag("fraud_detector", 1, RECIPE_TAG)
     try:
-        with pytest.raises(Conflict, match="fraud_detector/1, which the demo did not make"):
-            build(open_home(tmp_path / "other", url), progress=lambda _line: None)
+        with (
+            closing(open_home(tmp_path / "other", url)) as other,
+            pytest.raises(Conflict, match="fraud_detector/1, which the demo did not make"),
+        ):
+            build(other, progress=lambda _line: None)
     finally:
         registry.set_version_tag("fraud_detector", 1, RECIPE_TAG, "fraud_detector/1")
     assert not (tmp_path / "other" / "demo" / "built.json").exists()

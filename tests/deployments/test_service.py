@@ -86,6 +86,8 @@ def test_who_may_not_go_back_is_refused(store: Store, clock: FakeClock, tmp_path
     world.pin(1, 2)
     with pytest.raises(Forbidden):
         world.deployments.roll_back("fraud_detector", "previous", actor=actor, reason="2 AM")  # type: ignore[arg-type]
+    assert world.bench.tried == [], "nothing is loaded for who may not go back"
+    assert not [action for action in world.actions() if action.startswith("standby:")]
 
 
 def test_what_cannot_be_meant_is_told(store: Store, clock: FakeClock, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def home(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     )
     gatehouse.changes.approve(proposed.id, actor=MEERA, reason="agreed")
     yield home
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 def read_workflow() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from tests.servers import free_port
 
 
 @pytest.fixture
-def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gatehouse:
+def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gatehouse]:
     """Version 3 of a model in production after 2, and 4 on its way; the registry does not answer."""
     made = Gatehouse(load_settings({}, home=tmp_path, tracking_uri=f"http://127.0.0.1:{free_port()}"))
     for module in (session, status):
@@ -32,7 +33,8 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gatehouse:
     for change_id, version in enumerate((2, 3), 1):
         pin(made.store, FakeClock(), version, change_id=-change_id)
     ramp(made.store, champion=3, candidate=4, traffic_ratio=0.25)
-    return made
+    yield made
+    made.close()
 
 
 def look(monkeypatch: pytest.MonkeyPatch, role: Role, **params: str) -> tuple[set[str], str]:

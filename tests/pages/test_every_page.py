@@ -36,7 +36,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
     yield made
-    made.store.close()
+    made.close()
 
 
 def fill(gatehouse: Gatehouse) -> None:

@@ -30,7 +30,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
     yield made
-    made.store.close()
+    made.close()
 
 
 def test_all_latest_versions_are_judged_when_somebody_asks_the_worst_first(

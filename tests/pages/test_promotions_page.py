@@ -32,7 +32,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
     yield made
-    made.store.close()
+    made.close()
 
 
 def gate(name: str, outcome: str, **more: Any) -> dict[str, Any]:

@@ -36,7 +36,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     fill(made)
     yield made
-    made.store.close()
+    made.close()
 
 
 def log_of(gatehouse: Gatehouse) -> Path:

@@ -38,7 +38,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
     registry.add_version("fraud_detector", mlmodel="flavors: {}\n")
     Sync(registry, made.store, signature_state=lambda text: read_signature(text).state.value).run(is_full=True)
     yield made
-    made.store.close()
+    made.close()
 
 
 def _mlmodel(schema: Columns) -> str:

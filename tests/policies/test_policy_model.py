@@ -49,7 +49,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     made = World(gatehouse=gatehouse, home=home)
     made.bring_into_force(CARDS)
     yield made
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 def payments() -> pd.DataFrame:

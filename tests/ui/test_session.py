@@ -35,7 +35,7 @@ def gatehouse(tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch)
     made = Gatehouse(load_settings({}, home=tmp_path), clock=clock)
     monkeypatch.setattr(session, "get_gatehouse", lambda: made)
     yield made
-    made.store.close()
+    made.close()
 
 
 def look(monkeypatch: pytest.MonkeyPatch, *, cookie: str | None = None, user: User | None = None) -> None:

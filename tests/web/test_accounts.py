@@ -30,7 +30,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
     made = Gatehouse(load_settings({}, home=tmp_path))
     monkeypatch.setattr(accounts, "get_gatehouse", lambda: made)
     yield made
-    made.store.close()
+    made.close()
 
 
 @pytest.fixture
