@@ -14,7 +14,6 @@ import streamlit as st
 from app import ui
 from app.facade import Gatehouse
 from app.stories import list_marks
-from app.ui.session import get_gatehouse
 from pages.parts.model_versions import choose
 from services.lineage.data_use import list_data_uses
 from services.lineage.graph import Graph, Node, NodeKind
@@ -55,7 +54,7 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
         )
         files = st.container(horizontal=True, horizontal_alignment="right", width="stretch")
     with ui.guarded(), ui.loading(height=320):
-        records, whole = _read(model.name, model.updated_at.isoformat())
+        records, whole = _read(gatehouse, model.name, model.updated_at.isoformat())
         asked = version_id(model.name, version)
         graph = _DIRECTIONS[str(direction)](whole, [asked])
         with files:
@@ -68,10 +67,9 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
 
 
 @st.cache_data(ttl=_KEPT_S, max_entries=64, show_spinner=False)
-def _read(name: str, _updated: str) -> tuple[LineageRecords, Graph]:
-    gatehouse = get_gatehouse()
-    records = read_records(gatehouse.registry, [name])
-    return records, build_graph(records, list_marks(gatehouse, name))
+def _read(_gatehouse: Gatehouse, name: str, updated: str) -> tuple[LineageRecords, Graph]:  # noqa: ARG001 - `updated` is part of the key
+    records = read_records(_gatehouse.registry, [name])
+    return records, build_graph(records, list_marks(_gatehouse, name))
 
 
 def _offer_files(graph: Graph, records: LineageRecords, name: str) -> None:

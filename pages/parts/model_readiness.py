@@ -9,7 +9,6 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
-from app.ui.session import get_gatehouse
 from pages.parts.model_versions import choose
 from services.errors import GatehouseError
 from services.gates.checklists import EVIDENCE, Answer, ItemState
@@ -27,7 +26,7 @@ def show(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
         ui.empty_state("No version yet", "Readiness is asked of a version.", icon="checklist")
         return
     with ui.guarded(), ui.loading(height=400):
-        made_at, evidence = _evidence(model.name, version, model.updated_at.isoformat())
+        made_at, evidence = _evidence(gatehouse, model.name, version, model.updated_at.isoformat())
         states = gatehouse.checklists.list_states(model.name, version, evidence, made_at=made_at, tier=model.tier)
         _cards(states)
         _table(gatehouse, states)
@@ -36,10 +35,9 @@ def show(gatehouse: Gatehouse, actor: Actor, model: ModelEntry) -> None:
 
 
 @st.cache_data(ttl=_KEPT_S, max_entries=64, show_spinner=False)
-def _evidence(name: str, version: int, _updated: str) -> tuple[datetime, dict[str, str]]:
-    gatehouse = get_gatehouse()
-    found = gatehouse.registry.get_version(name, version)
-    return found.created_at, dict(gatehouse.readiness.list_evidence(found))
+def _evidence(_gatehouse: Gatehouse, name: str, version: int, updated: str) -> tuple[datetime, dict[str, str]]:  # noqa: ARG001 - `updated` is part of the key
+    found = _gatehouse.registry.get_version(name, version)
+    return found.created_at, dict(_gatehouse.readiness.list_evidence(found))
 
 
 def _cards(states: Sequence[ItemState]) -> None:

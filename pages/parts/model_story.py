@@ -12,7 +12,6 @@ import streamlit as st
 from app import ui
 from app.facade import Gatehouse
 from app.stories import tell_story
-from app.ui.session import get_gatehouse
 from pages.parts.model_versions import choose
 from pages.parts.story_blocks import draw_section
 from services.lineage.story import HappeningKind, Story
@@ -33,7 +32,7 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
         ui.empty_state("No version yet", "A story begins with a version.", icon="auto_stories")
         return
     with ui.guarded(), ui.loading(height=400):
-        story = _tell(f"{model.name}/{version}", model.updated_at.isoformat())
+        story = _tell(gatehouse, f"{model.name}/{version}", model.updated_at.isoformat())
         with files:
             _offer_files(story, f"{model.name}-{version}")
         _cards(story)
@@ -44,9 +43,8 @@ def show(gatehouse: Gatehouse, model: ModelEntry) -> None:
 
 # A story is frozen all through, so that all who look may share it.
 @st.cache_resource(ttl=_KEPT_S, max_entries=16, show_spinner=False)
-def _tell(reference: str, _updated: str) -> Story:
-    gatehouse = get_gatehouse()
-    return tell_story(gatehouse, resolve_reference(gatehouse.registry, parse_reference(reference)))
+def _tell(_gatehouse: Gatehouse, reference: str, updated: str) -> Story:  # noqa: ARG001 - `updated` is part of the key
+    return tell_story(_gatehouse, resolve_reference(_gatehouse.registry, parse_reference(reference)))
 
 
 def _offer_files(story: Story, name: str) -> None:

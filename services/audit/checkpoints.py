@@ -60,6 +60,7 @@ class Checkpoints:
         self.path = self.folder / "latest"
         self.witness_path = self.folder / "registry"
         self._outside = (str(self.path), str(self.witness_path))
+        self._marks = (0, 0)
 
     def write(self) -> SignedCheckpoint:
         """Sign the log as it is now, and keep the note outside and inside the database.
@@ -114,7 +115,9 @@ class Checkpoints:
 
     def get_marks(self) -> tuple[int, ...]:
         """Return what changes when a checkpoint outside does."""
-        return tuple(_get_mark(path) for path in self._outside)
+        own, witnessed = self._outside
+        self._marks = (_get_mark(own, self._marks[0]), _get_mark(witnessed, self._marks[1]))
+        return self._marks
 
     def get_key(self) -> str:
         """Return the public key as one line, making the pair at first use.
@@ -241,8 +244,10 @@ class Checkpoints:
         return None
 
 
-def _get_mark(path: str) -> int:
-    # Asked before every event: half the time of Path.stat.
+def _get_mark(path: str, before: int) -> int:
+    # Asked before every event: half the time of Path.stat, and of an exception where there was no file before.
+    if not before and not os.access(path, os.F_OK):
+        return 0
     try:
         return os.stat(path).st_mtime_ns  # noqa: PTH116
     except OSError:

@@ -29,6 +29,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
     for module in (session, status):
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
+    st.cache_resource.clear()
     assert made.documents.list_documents()  # brings the shipped plan into force
     for change_id, version in enumerate((2, 3), 1):
         pin(made.store, FakeClock(), version, change_id=-change_id)

@@ -35,6 +35,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
     for module in (session, status):
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
+    st.cache_resource.clear()
     yield made
     made.close()
 
@@ -42,6 +43,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
 def fill(gatehouse: Gatehouse) -> None:
     Sync(make_registry(12), gatehouse.store, signature_state=lambda _mlmodel: "present").run(is_full=True)
     st.cache_data.clear()
+    st.cache_resource.clear()
 
 
 def visit(page: str, monkeypatch: pytest.MonkeyPatch, actor: Actor | None, **params: str) -> AppTest:
@@ -123,6 +125,7 @@ def test_a_registry_that_is_down_stands_above_every_page(gatehouse: Gatehouse, m
         rows.put_sync_row(unit, error="The registry does not answer.")
         unit.commit()
     st.cache_data.clear()
+    st.cache_resource.clear()
     app = visit("catalog", monkeypatch, RELEASE_MANAGER)
     assert any("decisions wait until it answers" in warning.value for warning in app.warning)
     assert app.dataframe
@@ -136,6 +139,7 @@ def test_an_index_that_nobody_syncs_any_more_is_called_old(
         rows.put_sync_row(unit, success_us=1)
         unit.commit()
     st.cache_data.clear()
+    st.cache_resource.clear()
     app = visit("catalog", monkeypatch, RELEASE_MANAGER)
     assert any("Start the worker" in warning.value for warning in app.warning)
 

@@ -29,6 +29,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
     for module in (session, status):
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
+    st.cache_resource.clear()
     made.identity.sign_in.mark_demo(ROOT)
     made.identity.accounts.add(ROOT, "meera", [Role.RELEASE_MANAGER])
     yield made

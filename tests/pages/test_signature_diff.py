@@ -32,6 +32,7 @@ def gatehouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateh
     for module in (session, status):
         monkeypatch.setattr(module, "get_gatehouse", lambda: made)
     st.cache_data.clear()
+    st.cache_resource.clear()
     registry = FakeRegistry()
     for schema in (OLD, NEW):
         registry.add_version("fraud_detector", mlmodel=_mlmodel(schema))
