@@ -21,7 +21,6 @@ from app.facade import Gatehouse
 from services.gates.checklists import Answer
 from services.identity import Role
 from services.lineage.sunset import find_sunset
-from services.registry.rest import RestRegistry
 from services.settings import load_settings
 from tests.browser.harness import ROOT, Theme, Width, opened, settle, sign_in, violations
 from tests.servers import answers, free_port, running
@@ -60,9 +59,7 @@ def world(mlflow_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     ]
     with running(command, is_ready=lambda: answers(f"{url}/healthz"), log=home / "app.log", environ=environ):
         yield World(url=url, gatehouse=gatehouse)
-    assert isinstance(gatehouse.registry, RestRegistry)
-    gatehouse.registry.close()
-    gatehouse.store.close()
+    gatehouse.close()
 
 
 def log_versions(mlflow_url: str) -> None:
