@@ -204,3 +204,37 @@ def test_upstream_and_downstream_mirror_each_other(edges: list[tuple[int, int]],
     here = version_id("fraud", start)
     for node in graph.upstream([here]).nodes:
         assert here in {reached.id for reached in graph.downstream([node.id]).nodes}
+
+
+def test_a_walk_leaves_no_edge_with_an_end_that_is_not_drawn() -> None:
+    graph = build_graph(chain())
+    for walked in (graph.upstream([version_id("fraud", 1)]), graph.downstream([version_id("fraud", 1)])):
+        ids = {node.id for node in walked.nodes}
+        assert walked.edges
+        assert all({edge.source, edge.target} <= ids for edge in walked.edges)
+
+
+def test_the_parents_that_a_version_names_go_before_those_of_its_run() -> None:
+    run = Run(run_id="r2", tags={"tuned_from": "fraud/1", "baseline": "fraud/1"})
+    graph = build_graph(LineageRecords(versions=[version(3, run_id="r2", tags={"tuned_from": "fraud/2"})], runs=[run]))
+    parents = {(edge.source, edge.kind) for edge in graph.edges if edge.target == "version:fraud/3"}
+    assert ("version:fraud/2", EdgeKind.TUNED_INTO) in parents
+    assert ("version:fraud/1", EdgeKind.TUNED_INTO) not in parents
+    assert ("version:fraud/1", EdgeKind.BASELINE_OF) in parents
+
+
+def test_a_version_that_was_moved_to_a_new_name_comes_from_the_one_that_it_copies() -> None:
+    moved = version(1, name="churn", model_id="m-1", tags={"gatehouse.migrated_from": "churn_v2/7"})
+    assert ("version:churn_v2/7", "copied_to", "version:churn/1") in joined(
+        build_graph(LineageRecords(versions=[moved]))
+    )
+
+
+def test_runs_that_only_logged_or_measured_a_model_are_read_too() -> None:
+    registry = FakeRegistry()
+    for run_id in ("training", "logging"):
+        registry.add_run(run_id)
+    source = registry.add_logged_model("m-" + "b" * 32, run_id="logging")
+    registry.create_model("fraud")
+    registry.create_version("fraud", source=source, run_id="training", description="")
+    assert {run.run_id for run in read_records(registry, ["fraud"]).runs} == {"training", "logging"}

@@ -81,12 +81,31 @@ def test_each_missing_part_says_how_to_add_it() -> None:
     assert all(part.how_to_add.endswith(".") for part in parts)
 
 
+def test_a_data_set_without_a_digest_is_none_and_the_share_counts_what_is_asked() -> None:
+    registry = FakeRegistry()
+    registry.add_run("r1", datasets=[Dataset(name="train", digest="", context="training")])
+    version = registry.add_version("fraud", run_id="r1", description="first")
+    completeness = Stories(registry).tell(version).completeness
+    assert "dataset" in {part.name for part in completeness.missing}
+    assert {part.name for part in completeness.present} == {"run", "description"}
+    assert completeness.ratio == pytest.approx(2 / len(completeness.parts))
+
+
 def test_the_first_version_needs_no_parent_and_a_later_one_does() -> None:
     registry = FakeRegistry()
     told(registry)
     assert missing(registry, told(registry)) == ["parents"]
     tags = {**STANDARD, "task": "classification", "git_commit": "c0ffee", "tuned_from": "fraud/1"}
     assert missing(registry, told(registry, tags=tags)) == []
+
+
+def test_a_baseline_is_a_parent_too_and_blanks_are_no_reason() -> None:
+    registry = FakeRegistry()
+    told(registry)
+    tags = {**STANDARD, "task": "classification", "git_commit": "c0ffee", "baseline": "fraud/1"}
+    assert missing(registry, told(registry, tags=tags)) == []
+    blank = json.dumps({"reason_for_training": " ", "risks_identified": "few", "business_context": "sales"}).encode()
+    assert missing(registry, told(registry, tags=tags, files={**FILES, DECISION_CONTEXT: blank})) == ["reason"]
 
 
 def test_a_regression_needs_neither_confusion_nor_calibration() -> None:

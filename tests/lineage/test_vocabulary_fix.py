@@ -157,6 +157,24 @@ def test_after_a_crash_at_any_write_the_same_plan_is_finished(world: World, meth
     check_fixed(world)
 
 
+def test_what_changed_while_a_plan_was_cut_short_is_not_written_over(world: World) -> None:
+    plan = world.plan_file()
+
+    def crash() -> None:
+        raise Crash
+
+    world.registry.faults.hook("set_model_tag", crash)
+    with pytest.raises(Crash):
+        world.apply(plan)
+    world.registry.faults.heal()
+    world.registry.set_version_tag("fraud_detector", 1, "risk", "tier3")
+    world.clock.advance(minutes=3)
+    world.changes.recover()
+    assert world.registry.get_version("fraud_detector", 1).tags["risk"] == "tier3"
+    (change,) = world.changes.list_changes()
+    assert change.state is not ChangeState.COMPLETED
+
+
 @pytest.mark.parametrize("change", ["model", "version", "gone"])
 def test_a_plan_is_refused_if_the_registry_changed_since(world: World, change: str) -> None:
     plan = world.plan_file()
