@@ -83,7 +83,7 @@ class Supervisor:
                     self._find_cause()
                 self._is_drained = self._cause is None
         finally:
-            self._end(process)
+            self._end(process, next(pipe.reader for pipe in pipes if pipe.sink is self.status_sink))
 
     @property
     def has_begun(self) -> bool:
@@ -135,16 +135,26 @@ class Supervisor:
     def _stop(self, ending: Ending, reason: str) -> None:
         self._cause = self._cause or _Cause(ending=ending, reason=reason)
 
-    def _end(self, process: subprocess.Popen[bytes]) -> None:
+    def _end(self, process: subprocess.Popen[bytes], status: int) -> None:
         deadline = time.monotonic() + DRAIN_SECONDS
         while not self._is_reaped(process):
-            if not self._is_drained or time.monotonic() > deadline:
+            is_late = time.monotonic() > deadline
+            first = self._read_status("child-pid")
+            if first is None and not is_late:
+                # Ended now, bubblewrap would leave behind what it has begun and not yet bound to its own end.
+                self._hear_status(status)
+            elif not self._is_drained or is_late:
                 # The first process of the namespace takes all others with it, and bubblewrap sees it gone.
-                first = self._read_status("child-pid")
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(process.pid if first is None or time.monotonic() > deadline else first, signal.SIGKILL)
+                    os.kill(process.pid if first is None or is_late else first, signal.SIGKILL)
             time.sleep(REAP_SECONDS)
         self._ended = time.monotonic()
+
+    def _hear_status(self, status: int) -> None:
+        with selectors.DefaultSelector() as selector:
+            selector.register(status, selectors.EVENT_READ)
+            if selector.select(0):
+                self._status.extend(os.read(status, STATUS_BYTES))
 
     def _is_reaped(self, process: subprocess.Popen[bytes]) -> bool:
         pid, status, usage = os.wait4(process.pid, os.WNOHANG)

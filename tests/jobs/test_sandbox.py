@@ -239,3 +239,22 @@ def test_everything_holds_for_an_ordinary_user_too(tmp_path: Path) -> None:
 def _folders_above(place: str) -> list[str]:
     above = [str(folder) for folder in reversed(Path(place).parents) if str(folder).startswith("/root")]
     return [argument for folder in above if folder != "/root" for argument in ("--perms", "0755", "--dir", folder)]
+
+
+def test_programs_that_are_cancelled_while_they_begin_leave_nothing_behind() -> None:
+    mark = f"{os.getpid()}{time.time_ns() % 1_000_000}"
+
+    def run() -> None:
+        for _ in range(12):
+            ended = run_sandboxed(["sleep", mark], is_cancelled=lambda: True)
+            assert ended.ending is Ending.CANCELLED
+
+    threads = [threading.Thread(target=run) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    deadline = time.monotonic() + 30
+    while processes_marked(mark) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not processes_marked(mark)
