@@ -86,7 +86,8 @@ def add_account() -> None:
 def show_tokens() -> None:
     """Draw tokens without their secrets."""
     own = None if Permission.MANAGE_USERS in actor.permissions else actor.name
-    found = identity.tokens.list_tokens(actor, account=own)
+    pager = ui.Pager("tokens", size=20)
+    found = identity.tokens.list_tokens(actor, account=own, after=pager.after or "", limit=pager.size)
     if not found:
         ui.empty_state("No tokens", "`gatehouse tokens issue NAME` makes one for commands, CI or serving.", icon="key")
         return
@@ -114,6 +115,7 @@ def show_tokens() -> None:
         alt="Tokens",
         select="one",
     )
+    pager.draw(shown=len(found), next_after=found[-1].id if len(found) == pager.size else None, noun="token")
     if picked.selected:
         token = found[picked.selected[0]]
         if token.revoked_at is None and st.button(f"Revoke {token.id}", icon=":material/block:"):

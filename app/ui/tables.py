@@ -117,7 +117,7 @@ def data_table(
         settings = {"on_select": "rerun", "selection_mode": "single-row" if select == "one" else "multi-row"}
     shown = st.dataframe(
         frame,
-        key=key,
+        key=key if select == "none" else _selection_key(key, rows),
         column_config=config,
         hide_index=True,
         placeholder=NOTHING,
@@ -129,6 +129,22 @@ def data_table(
     selected = tuple(row for row in shown["selection"]["rows"] if row < len(rows)) if settings else ()
     opened = click["row"] if click and click["row"] < len(rows) else None
     return Picked(selected=selected, opened=opened)
+
+
+def _selection_key(key: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return the key of a table that rows are selected in; another one once other rows stand where some were selected.
+
+    Streamlit keeps a selection as places: after a new event, a waiver or a turned page it would be of something else.
+    """
+    state = st.session_state
+    drawn, seen = hash(repr([dict(row) for row in rows])), state.get(f"{key}_rows")
+    state[f"{key}_rows"] = drawn
+    turn = state.setdefault(f"{key}_turn", 0)
+    current = f"{key}_{turn}" if turn else key
+    if seen in {None, drawn} or not state.get(current, {}).get("selection", {}).get("rows"):
+        return current
+    state[f"{key}_turn"] = turn + 1
+    return f"{key}_{turn + 1}"
 
 
 def _height_px(rows: int) -> int:

@@ -48,8 +48,7 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
             plan_review.show(change)
         else:
             ui.section("Gates")
-            # Rows are selected by their place: other evidence has other gates there.
-            picked = gate_table(gates, key=f"gates_{change.id}_{change.evidence_digest}")
+            picked = gate_table(gates, key="gates")
             if picked is not None and change.kind == Promotion.name:
                 waivers.offer(gatehouse, actor, change, picked)
     with right:

@@ -76,3 +76,23 @@ def test_a_selection_of_a_row_that_is_gone_is_none() -> None:
     app.session_state["t"] = {"selection": {"rows": [3], "columns": [], "cells": []}}
     app.run()
     assert app.session_state["picked"].selected == ()
+
+
+def test_a_selection_ends_where_another_row_stands_in_its_place() -> None:
+    def script() -> None:
+        import streamlit as st
+
+        from app.ui.tables import Column, data_table
+
+        names = ["new", "a", "b"] if st.checkbox("an event came in") else ["a", "b"]
+        rows = [{"a": name} for name in names]
+        st.session_state.picked = data_table(rows, [Column(name="a", label="A")], key="t", alt="Rows", select="one")
+
+    app = AppTest.from_function(script).run()
+    app.session_state["t"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.run()
+    assert app.session_state["picked"].selected == (1,)
+    app.session_state["t"] = {"selection": {"rows": [1], "columns": [], "cells": []}}
+    app.checkbox[0].check().run()
+    assert app.session_state["picked"].selected == ()
+    assert not app.exception
