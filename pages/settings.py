@@ -88,7 +88,7 @@ def show_tokens() -> None:
     own = None if Permission.MANAGE_USERS in actor.permissions else actor.name
     pager = ui.Pager("tokens", size=20)
     found = identity.tokens.list_tokens(actor, account=own, after=pager.after or "", limit=pager.size)
-    if not found:
+    if not found and pager.after is None:
         ui.empty_state("No tokens", "`gatehouse tokens issue NAME` makes one for commands, CI or serving.", icon="key")
         return
     picked = ui.data_table(
