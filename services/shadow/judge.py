@@ -90,6 +90,8 @@ def _lacks(figures: Figures, policy: ShadowPolicy) -> Iterator[str]:
     if not figures.pairs:
         yield "The log has no pairs."
         return
+    if any(None in (pair.champion, pair.candidate) for pair in figures.versions):
+        yield "The log does not say of every pair which versions it compares."
     if len(figures.versions) > 1:
         yield f"The log mixes {len(figures.versions)} pairs of versions; choose a champion and a candidate."
     if figures.valid_pairs < max(1, policy.min_pairs):

@@ -160,6 +160,16 @@ def test_few_valid_pairs_that_disagree_do_not_stop() -> None:
     assert found.verdict is Verdict.NOT_YET
 
 
+@pytest.mark.parametrize(("champion", "candidate"), [(None, 4), (3, None), (None, None)])
+def test_a_log_that_does_not_say_which_versions_it_compares_promotes_none(
+    champion: int | None, candidate: int | None
+) -> None:
+    unsaid = (VersionPair(champion=champion, candidate=candidate, pairs=5000),)
+    found = judge(replace(good(), versions=unsaid), POLICY)
+    assert found.verdict is Verdict.NOT_YET
+    assert "which versions" in found.reasons[0]
+
+
 def test_versions_that_are_mixed_are_judged_apart() -> None:
     two = (VersionPair(champion=3, candidate=4, pairs=2500), VersionPair(champion=3, candidate=5, pairs=2500))
     for found in (judge(replace(good(), versions=two), POLICY), judge(replace(good(5000, 0), versions=two), POLICY)):
