@@ -100,3 +100,17 @@ def test_a_version_of_three_levels_is_registered_promoted_pinned_and_gone_back_f
     assert answered(home, "drift", "list", "--model", NAME)["drifts"] == []
     assert home.run("names", "lint", NAME).code == 0
     assert answered(home, "lineage", f"{NAME}@production")["nodes"]
+    for form in ("yaml", "configmap", "kserve", "env"):
+        told = home.run("pins", "export", "--format", form)
+        assert told.code == 0
+        assert "parcel_fraud_detector" in told.out.lower().replace("-", "_")
+    answered(home, "sync")
+    assert answered(home, "models", "show", NAME)["name"] == NAME
+    story = tmp_path / f"{NAME}.html"
+    answered(home, "story", f"{NAME}/1", "--out", str(story))
+    assert f"{NAME}/1" in story.read_text()
+    assert home.run("readiness", "show", f"models:/{NAME}@production", "--json").json["reference"] == f"{NAME}/1"
+    ended = answered(
+        home, "deprecate", f"{NAME}/2", "--sunset", "2099-01-01", "--replacement", f"{NAME}/1", "--reason", "x"
+    )
+    assert (ended["reference"], ended["replacement"]) == (f"{NAME}/2", f"{NAME}/1")

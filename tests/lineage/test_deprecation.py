@@ -86,6 +86,11 @@ def test_a_deprecation_can_be_withdrawn(world: World) -> None:
         world.deprecations.withdraw(MEERA, found, reason="Again")
 
 
+def test_a_sunset_may_be_today(world: World) -> None:
+    version = world.registry.add_version("fraud")
+    assert declare(world, version, sunset=world.clock().date()).tags["sunset_on"] == "2026-03-01"
+
+
 def test_only_who_writes_or_archives_models_may_deprecate(world: World) -> None:
     version = world.registry.add_version("fraud")
     declare(world, version, actor=MEERA)

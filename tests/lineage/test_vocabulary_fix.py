@@ -210,6 +210,15 @@ def test_a_model_that_serves_takes_somebody_elses_yes(world: World) -> None:
     check_fixed(world)
 
 
+def test_a_plan_that_waits_is_not_taken_for_another_one(world: World) -> None:
+    world.registry.set_alias("fraud_detector", "production", 2)
+    waiting = world.apply(world.plan_file("fraud_detector")).change
+    other = world.apply(world.plan_file("fraud_detector", owner="@ravi", sla="p99_50ms")).change
+    assert waiting is not None
+    assert other is not None
+    assert other.id != waiting.id
+
+
 def test_an_approval_does_not_cover_what_changed_before_it(world: World) -> None:
     world.registry.set_alias("fraud_detector", "production", 2)
     asked = world.apply(world.plan_file()).change
