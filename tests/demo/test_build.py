@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -10,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from app.demo import build
 from app.demo.materials import LIVE_TRANSACTIONS
@@ -36,7 +40,23 @@ from services.shadow.window import WindowReader
 from services.signatures.mlmodel import MAX_BYTES
 from services.signatures.reader import read_signature
 from services.signatures.values import SignatureState
-from tests.servers import mlflow_server
+from tests.browser.harness import ROOT, Theme, Width, launch, opened, settle, shoot, sign_in, violations
+from tests.servers import answers, free_port, mlflow_server, running
+
+PAGES = {
+    "": "Overview",
+    "catalog": "Catalog",
+    "signature_diff?model=fraud_detector": "Signature diff",
+    "gate_results": "Gate results",
+    "promotions": "Promotions",
+    "policy_editor": "Policies",
+    "shadow_comparison?model=fraud_detector": "Shadow comparison",
+    "deployments": "Deployments",
+    "deployments?model=fraud_detector": "",
+    "audit_log": "Audit log",
+    "settings": "Settings",
+}
+TABS = ("Versions", "Metrics", "Story", "Lineage", "Readiness", "Deployments", "Changes", "To fix")
 
 # Models are trained, measured and replayed here, which a busy machine takes its time for.
 pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
@@ -276,3 +296,51 @@ def test_the_shadow_logs_come_to_every_verdict(built: Built) -> None:
         ("churn_predictor", Origin.TRAFFIC): Verdict.NOT_YET,
         ("demand_forecaster", Origin.REPLAY): Verdict.STOP,
     }
+
+
+@pytest.fixture(scope="module")
+def demo_url(built: Built) -> Iterator[str]:
+    """The real app over the demo, as it was built."""
+    port = free_port()
+    url = f"http://localhost:{port}"
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "main.py")),
+        *("--server.port", str(port), "--server.address", "127.0.0.1"),
+    ]
+    environ = {
+        "GATEHOUSE_HOME": str(built.gatehouse.home),
+        "MLFLOW_TRACKING_URI": built.gatehouse.settings.tracking_uri,
+        "GATEHOUSE_SYNC_SECONDS": "86400",
+    }
+    with running(
+        command, is_ready=lambda: answers(f"{url}/healthz"), log=built.gatehouse.home / "app.log", environ=environ
+    ):
+        yield url
+
+
+@pytest.mark.parametrize(("theme", "width"), [("light", 1440), ("dark", 390)])
+def test_every_page_of_the_demo_is_whole_and_accessible(
+    built: Built, demo_url: str, theme: Theme, width: Width
+) -> None:
+    shown = built.gatehouse.changes.list_changes(limit=100)
+    addresses = {
+        **PAGES,
+        **{f"model?name=fraud_detector&tab={tab}": "fraud_detector" for tab in TABS},
+        **{f"promotions?id={change.id}": "" for change in {each.state: each for each in shown}.values()},
+    }
+    with (
+        sync_playwright() as playwright,
+        contextlib.closing(launch(playwright)) as browser,
+        opened(browser, demo_url, theme=theme, width=width) as page,
+    ):
+        sign_in(page, "Meera")
+        for address, heading in addresses.items():
+            page.goto(f"{demo_url}/{address}")
+            expect(page.get_by_role("heading", level=1)).to_contain_text(heading)
+            settle(page)
+            name = re.sub(r"\W+", "_", address)
+            shoot(page, f"demo_{name}_{theme}_{width}")
+            assert page.get_by_text("This part of Gatehouse broke").count() == 0, address
+            assert violations(page) == [], address
+            wider = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - window.innerWidth")
+            assert wider <= 0, address
