@@ -390,7 +390,7 @@ class Gatehouse:
         followers: list[StageFollower] = [PinsFollowPromotions(self.pins), self.ramp_writer]
         kinds: list[ChangeKind] = [
             Promotion(self.registry, self.gates, mover, self.audit, followers, clock=self.clock),
-            Adoption(self.registry, self.drifts, mover, followers),
+            Adoption(self.registry, self.drifts, self.gates, mover, followers),
             Rollback(self.registry, self.pins, mover, self.audit, self.store, self.standbys, self.ramp_writer),
             Activation(self.documents, {DECISION_POLICY.name: PolicyEvidence(self.what_ifs, self.find_risk_tier)}),
             Migration(

@@ -124,6 +124,7 @@ class Gates(GateHistory):
         *,
         actor: Actor,
         champion: ModelVersion | None = None,
+        is_first: bool = False,
         policy_text: str | None = None,
         collectors: Sequence[Collector] | None = None,
         evidence_from: str = "",
@@ -132,6 +133,7 @@ class Gates(GateHistory):
 
         Args:
             champion: what it is compared with; the version that the production alias points at unless given.
+            is_first: it is compared with nothing, wherever the alias points.
             policy_text: a policy to judge by instead of the one in force, as CI does with its own file.
             collectors: instead of those of this installation.
             evidence_from: where those gather from, when it is the caller's own word; the report is bound to it.
@@ -145,7 +147,7 @@ class Gates(GateHistory):
         self._identity.demand(actor, Permission.RUN_GATES, subject=version.reference)
         policy = self.get_policy() if policy_text is None else _policy_of_file(policy_text)
         model = self._registry.get_model(version.name)
-        champion = self._find_champion(model) if champion is None else champion
+        champion = self._find_champion(model) if champion is None and not is_first else champion
         subject = self._subject(policy, model, version, champion, stage)
         # Read before anything is measured: what is swapped meanwhile then differs from what the report is bound to.
         bound, lost = self._bind(version, champion)

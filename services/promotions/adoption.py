@@ -9,15 +9,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from services.changes import Change, Changes, Execution, Proof
-from services.errors import Blocked
+from services.errors import Blocked, NotFound
+from services.gates import Gates
 from services.identity import Actor, Identity, Permission
 from services.promotions.moves import StageMover
 from services.promotions.promotion import StageFollower
+from services.promotions.stage_evidence import StageEvidence
 from services.registry.drift import Drifts
 from services.registry.drift_values import Drift, DriftState
 from services.registry.port import RegistryReader
 from services.registry.stages import alias_of
-from services.registry.values import Stage
+from services.registry.values import ModelVersion, Stage
 from services.registry.writes import Watched
 from services.store import UnitOfWork
 
@@ -30,9 +32,15 @@ class Adoption:
     goes_first = False
 
     def __init__(
-        self, registry: RegistryReader, drifts: Drifts, mover: StageMover, followers: Sequence[StageFollower]
+        self,
+        registry: RegistryReader,
+        drifts: Drifts,
+        gates: Gates,
+        mover: StageMover,
+        followers: Sequence[StageFollower],
     ) -> None:
         self._registry = registry
+        self._evidence = StageEvidence(registry, gates)
         self._drifts = drifts
         self._mover = mover
         self._followers = followers
@@ -58,26 +66,53 @@ class Adoption:
         return Permission.PROMOTE_TO_PRODUCTION
 
     def prove(self, payload: Mapping[str, Any], actor: Actor) -> Proof:
-        """Look at the drift.
+        """Look at the drift; what brings a version to production passes the gates that a promotion passes.
 
         Raises:
-            NotFound: there is none with this id.
+            NotFound: there is none with this id, or the version found is gone.
             Blocked: it would pin a version past its sunset.
+            Unreachable: the registry does not answer.
         """
         drift = self._drifts.get_drift(payload["drift"])
-        if _is_serving(drift):
-            self._mover.check_may_serve(self._registry.get_version(drift.model, int(str(drift.found))))
-        blocker = "" if drift.state is DriftState.OPEN else f"The drift was {drift.state} already."
-        return Proof(bound=self.bind(payload), findings={}, required_approvals=1, blocker=blocker)
+        if drift.state is not DriftState.OPEN:
+            blocker = f"The drift was {drift.state} already."
+            return Proof(bound=self.bind(payload), findings={}, required_approvals=1, blocker=blocker)
+        if not _is_serving(drift):
+            return Proof(bound=self.bind(payload), findings={}, required_approvals=1)
+        version = self._registry.get_version(drift.model, int(str(drift.found)))
+        self._mover.check_may_serve(version)
+        champion = self._find_replaced(drift)
+        return self._evidence.prove(
+            version,
+            Stage.PRODUCTION,
+            bound=self.bind(payload),
+            actor=actor,
+            champion=champion,
+            # The alias points at the version itself, which is no comparison.
+            is_first=champion is None,
+        )
 
     def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return what was found against what was approved, and where an alias points at this moment."""
+        """Return what was found against what was approved, and for an alias what it says at this moment."""
         drift = self._drifts.get_drift(payload["drift"])
         bound = {"state": drift.state.value, "approved": drift.approved, "found": drift.found}
         if drift.kind is not Watched.ALIAS:
             return bound
         # The drift is what the last sync saw.
-        return {**bound, "alias_points_at": self._registry.find_alias(drift.model, drift.key)}
+        points_at = {"alias_points_at": self._registry.find_alias(drift.model, drift.key)}
+        if not _is_serving(drift):
+            return {**bound, **points_at}
+        version = self._registry.get_version(drift.model, int(str(drift.found)))
+        return {**self._evidence.bind(version, Stage.PRODUCTION), **bound, **points_at}
+
+    def _find_replaced(self, drift: Drift) -> ModelVersion | None:
+        """Return what the alias should point at, which the version found there is compared with."""
+        if drift.approved is None:
+            return None
+        try:
+            return self._registry.get_version(drift.model, int(drift.approved))
+        except NotFound:
+            return None
 
     def started(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
         """Nothing stands in the store before it is adopted."""

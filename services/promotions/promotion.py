@@ -7,26 +7,24 @@ waivers that stand, the champion and where the stage's alias points; gate result
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
-from itertools import groupby
+from dataclasses import replace
 from typing import Any, Protocol
 
 from services.audit import AuditLog
 from services.changes import Change, Execution, Proof
-from services.clock import Clock, to_text, utc_now
+from services.clock import Clock, utc_now
 from services.errors import Blocked
-from services.gates import GateReport, Gates
-from services.gates.evidence import tier_of
+from services.gates import Gates
 from services.identity.actors import Actor, Permission
 from services.promotions.breaking import PLAN, Migration, judge_migration
 from services.promotions.moves import StageMover
+from services.promotions.stage_evidence import StageEvidence
 from services.registry.port import Registry
 from services.registry.stages import alias_of, check_move
 from services.registry.values import ModelVersion, Stage
 from services.store import UnitOfWork
 
 RETIRING = frozenset({Stage.ARCHIVED, Stage.NONE})
-PRODUCTION_ALIAS = alias_of(Stage.PRODUCTION)
 
 
 class StageFollower(Protocol):
@@ -61,7 +59,7 @@ class Promotion:
         clock: Clock = utc_now,
     ) -> None:
         self._registry = registry
-        self._gates = gates
+        self._evidence = StageEvidence(registry, gates)
         self._mover = mover
         self._audit = audit
         self._followers = followers
@@ -98,29 +96,22 @@ class Promotion:
         """
         stage = Stage(payload["to"])
         version = self._registry.get_version(str(payload["model"]), int(payload["version"]))
-        model = self._registry.get_model(version.name)
         check_move(version, stage)
         if alias_of(stage) is not None:
             self._mover.check_may_serve(version)
-        # Read before the gates run, which takes its time: what moves meanwhile is found when it is approved.
-        bound = self._bind(version, stage)
-        report = self._gates.run(version, stage, actor=actor)
-        rule = self._gates.approval_rule(version.name, stage, tier=tier_of(model, version))
+        bound = self._evidence.bind(version, stage)
+        proof = self._evidence.prove(version, stage, bound=bound, actor=actor)
         migration = self._judge_migration(version, stage, bound, payload)
-        return Proof(
-            bound=bound,
-            findings={**report.to_json(), **({"migration": migration.to_json()} if migration.breaking else {})},
-            required_approvals=rule.approvals,
-            blocker=_blocker(report, migration) or self._find_obstacle(version, stage),
-            barred=self._barred(version, rule.policy_author),
-            policy_revision=report.policy_revision,
-            expires_after=timedelta(hours=rule.expires_after_hours),
+        return replace(
+            proof,
+            findings={**proof.findings, **({"migration": migration.to_json()} if migration.breaking else {})},
+            blocker=_blocker(proof, migration) or self._find_obstacle(version, stage),
         )
 
     def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Read the version, its bytes, the policy and the alias, live."""
         version = self._registry.get_version(str(payload["model"]), int(payload["version"]))
-        return self._bind(version, Stage(payload["to"]))
+        return self._evidence.bind(version, Stage(payload["to"]))
 
     def started(self, unit: UnitOfWork, change: Change, actor: Actor) -> None:
         """Record the intent."""
@@ -165,22 +156,6 @@ class Promotion:
             return error.message
         return ""
 
-    def _bind(self, version: ModelVersion, stage: Stage) -> Mapping[str, Any]:
-        alias = alias_of(stage)
-        model = self._registry.get_model(version.name)
-        waivers = self._gates.waivers.list_standing(version, stage)
-        return {
-            "model": version.name,
-            "version": version.version,
-            "created_at": to_text(version.created_at),
-            "artifact_digest": self._registry.get_artifact_digest(version),
-            "policy_revision": self._gates.policy_revision(version.name),
-            "tier": tier_of(model, version),
-            "waivers": sorted(waiver.id for waiver in waivers),
-            "champion": model.aliases.get(str(PRODUCTION_ALIAS)),
-            "alias_points_at": None if alias is None else self._registry.find_alias(version.name, alias),
-        }
-
     def _find_obstacle(self, version: ModelVersion, stage: Stage) -> str:
         if stage not in RETIRING:
             return ""
@@ -194,10 +169,6 @@ class Promotion:
             return Migration()
         today = self._clock().date()
         return judge_migration(self._registry, version, bound["alias_points_at"], payload.get(PLAN), today)
-
-    def _barred(self, version: ModelVersion, policy_author: str) -> Mapping[str, str]:
-        barred = {policy_author: "edited the gate policy in force", version.author: "made this version"}
-        return {name: why for name, why in barred.items() if name}
 
     def _record(
         self,
@@ -223,25 +194,11 @@ class Promotion:
         )
 
 
-def _blocker(report: GateReport, migration: Migration) -> str:
-    told = []
-    if not report.is_passed:
-        held = _tell_obstacles(report)
-        told.append(f"The gates {report.outcome}: {held}." if held else f"The gates {report.outcome}.")
+def _blocker(proof: Proof, migration: Migration) -> str:
+    told = [proof.blocker] if proof.blocker else []
     if migration.problems:
         told.append(f"A breaking change needs a migration plan. {' '.join(migration.problems)}")
     return " ".join(told)
-
-
-def _tell_obstacles(report: GateReport) -> str:
-    """Return the gates in the way, by outcome where there are several."""
-    by_outcome = {
-        outcome: ", ".join(result.gate for result in found)
-        for outcome, found in groupby(report.obstacles, key=lambda result: result.outcome)
-    }
-    if len(by_outcome) == 1:
-        return by_outcome[report.outcome]
-    return "; ".join(f"{held} {outcome}" for outcome, held in by_outcome.items())
 
 
 def _told(version: int | None) -> str:
