@@ -22,11 +22,7 @@ async def sign_in(request: Request) -> Response:
     """Sign in with a name and a password."""
     form = await read_form(request)
     name, password = _field(form, "name").strip(), _field(form, "password")
-    address = request.client.host if request.client else "unknown"
-    return await _begin(
-        request,
-        lambda: get_gatehouse().identity.sign_in.with_password(name, password, address=address, origin=ORIGIN),
-    )
+    return await _sign_in_as(request, name, password)
 
 
 async def sign_in_with_one_click(request: Request) -> Response:
@@ -80,7 +76,7 @@ ROUTES = [
 
 
 async def _sign_in_as(request: Request, name: str, password: str) -> Response:
-    address = request.client.host if request.client else "unknown"
+    address = _address(request)
     return await _begin(
         request,
         lambda: get_gatehouse().identity.sign_in.with_password(name, password, address=address, origin=ORIGIN),
@@ -100,6 +96,15 @@ async def _begin(request: Request, begin: Callable[[], SignedIn]) -> Response:
         samesite="strict",
     )
     return response
+
+
+def _address(request: Request) -> str:
+    """Return where a request came from, which attempts to sign in are counted by."""
+    address = request.client.host if request.client else "unknown"
+    if not get_gatehouse().settings.behind_proxy:
+        return address
+    # The proxy adds whom it saw at the end; what stands before that is the caller's own word.
+    return request.headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or address
 
 
 def _field(form: Mapping[str, str], name: str) -> str:

@@ -288,8 +288,10 @@ def _open(change: Change, verb: str, run: Callable[[Actor, str], object], *, rea
 def _what_follows(change: Change, verb: str) -> str:
     champion = change.bound.get("alias_points_at")
     if verb == "Approve":
-        left = change.missing_approvals - 1
-        return "Your approval completes it; it can be executed then." if left <= 0 else f"{left} more will be needed."
+        if (left := change.missing_approvals - 1) > 0:
+            return f"{left} more will be needed."
+        follows = "it can be executed then" if change.kind == Promotion.name else "it takes effect at once"
+        return f"Your approval completes it; {follows}."
     if verb == "Execute" and change.kind == Promotion.name:
         kept = f" from v{champion}" if champion is not None else ""
         moved = f"The alias **{ui.md(str(change.payload['to']).lower())}** moves{kept} to v{change.payload['version']}"

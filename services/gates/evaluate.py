@@ -17,7 +17,7 @@ from services.documents.kind import get_kind
 from services.documents.library import DEFAULT_NAME
 from services.documents.reading import DocumentReader
 from services.documents.validation import parse
-from services.errors import NotFound
+from services.errors import InvalidInput, NotFound
 from services.gates.checks import applicable_gates, judge_gates
 from services.gates.collectors.records import read_version_signature
 from services.gates.evidence import Collector, Subject, tier_of
@@ -140,11 +140,17 @@ class Gates(GateHistory):
 
         Raises:
             Forbidden: the actor may not run gates.
+            InvalidInput: the champion is a version of another model.
             DocumentInvalid: the policy text has problems.
             NotFound: the version is gone, or no policy is in force.
             Unreachable: the registry does not answer.
         """
         self._identity.demand(actor, Permission.RUN_GATES, subject=version.reference)
+        if champion is not None and champion.name != version.name:
+            raise InvalidInput(
+                f"{champion.reference} is a version of another model than {version.reference}.",
+                next_step="Name a version of the same model as the champion.",
+            )
         policy = self.get_policy() if policy_text is None else _policy_of_file(policy_text)
         model = self._registry.get_model(version.name)
         champion = self._find_champion(model) if champion is None and not is_first else champion

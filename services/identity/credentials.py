@@ -14,10 +14,10 @@ from pathlib import Path
 from services.audit import AuditLog
 from services.clock import Clock, from_micros, to_micros
 from services.errors import Unauthenticated
-from services.identity.accounts import add_account, get_row
+from services.identity.accounts import add_account
 from services.identity.actors import Actor, Role
 from services.identity.opaque import digest, new_secret
-from services.identity.passwords import check_new_password, hash_password, is_password
+from services.identity.passwords import check_new_password, hash_password
 from services.identity.tokens import check_token
 from services.store import Store, UnitOfWork, accounts, sessions
 
@@ -39,19 +39,6 @@ class Credentials:
         self._audit = audit
         self._clock = clock
         self._path = home / BOOTSTRAP_FILE
-
-    def change_password(self, actor: Actor, *, current: str, new: str) -> None:
-        """Replace the actor's own password; every session of the account ends.
-
-        Raises:
-            Unauthenticated: `current` is not the password.
-            InvalidInput: `new` is not acceptable.
-        """
-        with self._store.read() as unit:
-            row = get_row(unit, actor.name)
-        if not is_password(current, row.password_hash):
-            raise Unauthenticated("The current password is not right.", next_step="Type it again.")
-        self._set_password(actor, new, "with the current password")
 
     def choose_password(self, token: str, new: str, *, origin: str) -> str:
         """Set the password of whoever holds an unlimited API token issued within the last day; returns the name.

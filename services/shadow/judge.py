@@ -92,6 +92,8 @@ def _lacks(figures: Figures, policy: ShadowPolicy) -> Iterator[str]:
         return
     if any(None in (pair.champion, pair.candidate) for pair in figures.versions):
         yield "The log does not say of every pair which versions it compares."
+    if any(pair.champion == pair.candidate is not None for pair in figures.versions):
+        yield "The log compares a version with itself."
     if len(figures.versions) > 1:
         yield f"The log mixes {len(figures.versions)} pairs of versions; choose a champion and a candidate."
     if figures.valid_pairs < max(1, policy.min_pairs):

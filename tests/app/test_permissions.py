@@ -366,7 +366,6 @@ ACTIONS: Mapping[str, Action] = {
 NONE_OF_THEIR_OWN = {
     "identity.demand": "is what asks for permission",
     "identity.refuse": "is what refuses",
-    "identity.credentials.change_password": "is about the actor's own password",
     "changes.find_bar": "tells whether somebody is barred, and does nothing",
     "changes.may_execute": "tells whether somebody may, and does nothing",
     "changes.waits_for": "tells what waits for somebody, and does nothing",

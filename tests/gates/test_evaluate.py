@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy import update
 
 from services.documents import DocumentInvalid
-from services.errors import Forbidden, GatehouseError, NotFound, Unreachable
+from services.errors import Forbidden, GatehouseError, InvalidInput, NotFound, Unreachable
 from services.gates.collectors.records import MetricsCollector
 from services.gates.evidence import Absent, Metrics, Subject
 from services.gates.outcomes import Outcome
@@ -134,6 +134,17 @@ def test_a_champion_may_be_named(store: Store, clock: FakeClock, tmp_path: Path)
     report = world.gates.run(add_version(world.registry), Stage.STAGING, actor=MAYA, champion=best)
     assert report.champion == 1
     assert [result.gate for result in report.obstacles] == ["auc_threshold"]
+
+
+def test_a_champion_is_of_the_same_model_or_none(store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(store, clock, tmp_path)
+    candidate, other = (
+        add_version(world.registry, aliases=["production"]),
+        add_version(world.registry, "churn_predictor"),
+    )
+    with pytest.raises(InvalidInput, match="another model"):
+        world.gates.run(candidate, Stage.STAGING, actor=MAYA, champion=other)
+    assert world.gates.run(candidate, Stage.STAGING, actor=MAYA, is_first=True).champion is None
 
 
 def test_files_that_are_gone_stand_in_the_way(store: Store, clock: FakeClock, tmp_path: Path) -> None:

@@ -170,6 +170,13 @@ def test_a_log_that_does_not_say_which_versions_it_compares_promotes_none(
     assert "which versions" in found.reasons[0]
 
 
+def test_a_version_beside_itself_promotes_nothing() -> None:
+    itself = (VersionPair(champion=4, candidate=4, pairs=good().pairs),)
+    found = judge(replace(good(), versions=itself), POLICY)
+    assert found.verdict is Verdict.NOT_YET
+    assert found.reasons[0] == "The log compares a version with itself."
+
+
 def test_versions_that_are_mixed_are_judged_apart() -> None:
     two = (VersionPair(champion=3, candidate=4, pairs=2500), VersionPair(champion=3, candidate=5, pairs=2500))
     for found in (judge(replace(good(), versions=two), POLICY), judge(replace(good(5000, 0), versions=two), POLICY)):

@@ -18,6 +18,7 @@ from app.web.headers import SecurityHeaders
 from services.errors import GatehouseError
 from services.identity import Role, system_actor
 from services.identity.actors import Actor
+from services.identity.attempts import MAX_FROM_ADDRESS_ON_ACCOUNT
 from services.settings import load_settings
 from tests.web.client import Client
 
@@ -168,3 +169,23 @@ def test_forms_are_posted_and_never_got(client: Client) -> None:
 
 def test_unknown_addresses_below_api_are_not_found(client: Client) -> None:
     assert client.get("/api/anything").status_code == 404
+
+
+@pytest.mark.parametrize("behind_proxy", ["yes", "no"])
+def test_behind_a_proxy_attempts_are_counted_by_whom_the_proxy_saw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behind_proxy: str
+) -> None:
+    gatehouse = Gatehouse(load_settings({"GATEHOUSE_BEHIND_PROXY": behind_proxy}, home=tmp_path))
+    monkeypatch.setattr(accounts, "get_gatehouse", lambda: gatehouse)
+    token = gatehouse.identity.credentials.prepare_bootstrap()
+    assert token is not None
+    gatehouse.identity.credentials.bootstrap(token, name="root", password=PASSWORD, origin="test")
+    client = browser()
+    for number in range(MAX_FROM_ADDRESS_ON_ACCOUNT):
+        # What the caller says of itself changes; what the proxy adds does not.
+        assert sign_in(client, "guessed wrong", **{"x-forwarded-for": f"10.0.0.{number}, 203.0.113.9"}) == 401
+    refused = sign_in(client, **{"x-forwarded-for": "10.0.0.9, 203.0.113.9"})
+    assert refused not in {204, 401}
+    answer = sign_in(client, **{"x-forwarded-for": "203.0.113.10"})
+    assert answer == (204 if behind_proxy == "yes" else refused)
+    gatehouse.close()
