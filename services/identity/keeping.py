@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from services.audit import AuditLog
 from services.audit.backup import Backup, create_backup
@@ -31,7 +32,7 @@ class Keeping:
         self._clock = clock
 
     def create(self, actor: Actor, path: Path, *, artifacts: Mapping[str, str]) -> Backup:
-        """Write a backup, in which stands the event that says so, and verify it.
+        """Write a backup, in which stands the event that it was begun, verify it, and record that there is one.
 
         Args:
             artifacts: the digest of each version's model folder, by reference.
@@ -39,19 +40,15 @@ class Keeping:
         Raises:
             Forbidden: the actor manages no settings.
             Unverified: the log disagrees with itself or its last checkpoint.
-            Unreachable: the store does not answer, or a file cannot be written.
+            Unreachable: the store does not answer.
+            InvalidInput: a file cannot be written.
         """
         self._identity.demand(actor, Permission.MANAGE_SETTINGS, subject=_SUBJECT)
-        with self._store.write() as unit:
-            self._audit.record(
-                unit,
-                actor=actor,
-                action="store:backup:created",
-                subject=_SUBJECT,
-                after={"file": path.name, "artifacts": len(artifacts)},
-            )
-            unit.commit()
-        return create_backup(self._audit, path, clock=self._clock, artifacts=artifacts)
+        about = {"file": path.name, "artifacts": len(artifacts)}
+        self._record(actor, "started", about)
+        made = create_backup(self._audit, path, clock=self._clock, artifacts=artifacts)
+        self._record(actor, "created", {**about, "events": made.size, "root": made.checkpoint.root.hex()})
+        return made
 
     def restore(self, path: Path, *, token: str | None, origin: str, notes: Iterable[str] = ()) -> Restored:
         """Put a backup in place of the store, and of the pins and shadow states in the home.
@@ -67,6 +64,11 @@ class Keeping:
         """
         actor = self._get_restorer(token, origin)
         return restore_backup(self._store, path, home=self._audit.home, actor=actor, clock=self._clock, notes=notes)
+
+    def _record(self, actor: Actor, what: str, after: Mapping[str, Any]) -> None:
+        with self._store.write() as unit:
+            self._audit.record(unit, actor=actor, action=f"store:backup:{what}", subject=_SUBJECT, after=after)
+            unit.commit()
 
     def _get_restorer(self, token: str | None, origin: str) -> Actor:
         if not self._store.is_embedded and self._identity.accounts.is_empty():

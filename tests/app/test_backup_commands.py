@@ -38,8 +38,17 @@ def test_a_backup_is_made_verified_and_put_back(home: Home, tmp_path: Path) -> N
     assert people == ["ada", "bob"]
     assert (home.folder / "pins.yaml").read_text() == "models: {}\n"
     actions = [event["action"] for event in home.run("audit", "list", "--json").json["events"]]
-    assert actions[-2:] == ["store:backup:created", "store:backup:restored"]
+    assert actions[-2:] == ["store:backup:started", "store:backup:restored"]
     assert home.run("audit", "verify").code == 0
+
+
+def test_only_a_backup_that_was_written_and_verifies_is_on_record_as_made(home: Home, tmp_path: Path) -> None:
+    assert home.run("backup", "create", tmp_path / f"{'x' * 300}.zip").code == 2
+    actions = [event["action"] for event in home.run("audit", "list", "--json").json["events"]]
+    assert (actions[-1], "store:backup:created" in actions) == ("store:backup:started", False)
+    made = home.run("backup", "create", tmp_path / "backup.zip", "--json").json
+    last = home.run("audit", "list", "--json").json["events"][-1]
+    assert (last["action"], last["after"]["root"]) == ("store:backup:created", made["checkpoint"]["root"])
 
 
 def test_an_older_backup_says_what_is_lost_by_it(home: Home, tmp_path: Path) -> None:
@@ -49,7 +58,7 @@ def test_an_older_backup_says_what_is_lost_by_it(home: Home, tmp_path: Path) -> 
     home.run("audit", "checkpoint")
     restored = home.run("backup", "restore", out, "--json")
     assert restored.code == 0
-    assert restored.json["lost_events"] == 2
+    assert restored.json["lost_events"] == 3, "that the backup was made, eve, and her token"
     assert "older than the last checkpoint" in restored.json["warning"]
     assert home.run("audit", "verify").code == 0
 
