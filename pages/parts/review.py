@@ -19,7 +19,7 @@ from services.deployments import Rollback
 from services.documents.activation import Activation
 from services.errors import GatehouseError
 from services.identity import Actor, Permission
-from services.promotions import Promotion
+from services.promotions import Adoption, Promotion
 
 SOON = timedelta(hours=24)
 _CONTEXT = {
@@ -49,7 +49,7 @@ def show(gatehouse: Gatehouse, actor: Actor, change_id: int) -> None:
         else:
             ui.section("Gates")
             picked = gate_table(gates, key="gates")
-            if picked is not None and change.kind == Promotion.name:
+            if picked is not None and change.kind in {Promotion.name, Adoption.name}:
                 waivers.offer(gatehouse, actor, change, picked)
     with right:
         ui.section("Approvals")

@@ -23,15 +23,40 @@ def tell(gate: Mapping[str, Any]) -> str:
 
 
 def offer(gatehouse: Gatehouse, actor: Actor, change: Change, gate: Mapping[str, Any]) -> None:
-    """Offer to lift a gate that stands in the way, to those who may."""
-    is_held = gate["outcome"] != "passed" and not gate["dry_run"] and not gate["waived"]
-    if not is_held or change.state not in PENDING or Permission.WAIVE_GATE not in actor.permissions:
+    """Offer to lift a gate that stands in the way, or to end its waiver, to those who may."""
+    if change.state not in PENDING or Permission.WAIVE_GATE not in actor.permissions:
         return
-    if st.button("Waive this gate…", icon=":material/verified:", key="waive"):
+    is_held = gate["outcome"] != "passed" and not gate["dry_run"]
+    if gate["waived"]:
+        _offer_end(gatehouse, change, gate)
+    elif is_held and st.button("Waive this gate…", icon=":material/verified:", key="waive"):
         title = f"Waive {ui.md(gate['gate'])}"
         st.dialog(title, width="medium", position="right", icon=":material/verified:")(_ask)(
             gatehouse, change, gate["gate"]
         )
+
+
+def _offer_end(gatehouse: Gatehouse, change: Change, gate: Mapping[str, Any]) -> None:
+    waiver = gate["details"]["waiver"]
+    if not st.button("End this waiver…", icon=":material/undo:", key="end_waiver"):
+        return
+
+    def end(actor: Actor, reason: str) -> None:
+        gatehouse.gates.waivers.revoke(actor, waiver["id"], reason=reason)
+        gatehouse.changes.renew(change.id, actor=actor)
+
+    ui.open_drawer(
+        ui.Confirmation(
+            key="end_waiver",
+            title=f"End the waiver of {gate['gate']}",
+            icon="undo",
+            text=f"**{ui.md(gate['gate'])}** decides again for {ui.md(change.subject)}, and the gates run anew.",
+            facts=[("Granted by", ui.md(waiver["granted_by"])), ("Because", ui.md(waiver["reason"]))],
+            confirm="End it and run the gates again",
+            run=end,
+            done=f"The waiver of {gate['gate']} has ended, and the gates ran again.",
+        )
+    )
 
 
 def _ask(gatehouse: Gatehouse, change: Change, gate: str) -> None:
@@ -46,7 +71,8 @@ def _ask(gatehouse: Gatehouse, change: Change, gate: str) -> None:
     )
     if not ui.primary_button("Waive and run the gates again", key="waive_confirm", width="stretch"):
         return
-    stage = Stage(change.payload["to"])
+    # What is adopted as serving is judged for production.
+    stage = Stage(change.payload.get("to", Stage.PRODUCTION))
     try:
         with st.spinner("Running the gates…"):
             actor = current_actor()

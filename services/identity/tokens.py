@@ -62,7 +62,7 @@ class Tokens:
         A name without an account becomes a service account that may read production models and nothing else.
 
         Args:
-            actor: somebody who manages users, or the person itself without a token.
+            actor: somebody who manages users, or whose account it is, so that a token can be renewed by itself.
             name: the account's name.
             scopes: the permissions it is limited to; None is all that the account has, now and later.
             life: how long it is good for.

@@ -12,9 +12,11 @@ import yaml
 from playwright.sync_api import Browser, Page, expect
 
 from app.facade import Gatehouse
+from pages.parts.gates import exceptions_first
 from services.changes import ChangeState
 from services.documents.activation import propose
 from services.identity import Actor, Role
+from services.registry.references import parse_reference
 from services.registry.rest import RestRegistry
 from services.registry.values import Stage
 from services.settings import load_settings
@@ -100,8 +102,6 @@ def govern(gatehouse: Gatehouse) -> None:
     )
     gatehouse.changes.approve(policy.id, actor=person("meera"), reason="agreed")
     gatehouse.sync.run()
-    from services.registry.references import parse_reference
-
     first = gatehouse.promotions.request(
         parse_reference(f"{MODEL}/1"), Stage.PRODUCTION, actor=person("maya"), reason="the first one"
     )
@@ -196,6 +196,47 @@ def test_a_version_that_its_gates_refuse_is_blocked_and_says_why(browser: Browse
         expect(page.get_by_text("The gates failed: accuracy_threshold.")).to_be_visible(timeout=60_000)
         expect(page.get_by_role("button", name="Run gates again")).to_be_visible()
     assert world.gatehouse.changes.get(newest(world)).state is ChangeState.BLOCKED
+
+
+@pytest.mark.long
+def test_a_gate_is_waived_and_its_waiver_ended_on_the_review(browser: Browser, world: World) -> None:
+    gatehouse = world.gatehouse
+    asked = gatehouse.promotions.request(
+        parse_reference(f"{MODEL}/3"), Stage.PRODUCTION, actor=person("maya"), reason="it has to be tonight"
+    )
+    with opened(browser, f"{world.url}/promotions?id={asked.id}") as page:
+        sign_in(page, "Meera")
+        open_change(page, world, asked.id)
+        pick_gate(page, 0)
+        page.get_by_role("button", name="Waive this gate…").click()
+        drawer = page.get_by_role("dialog")
+        drawer.get_by_label("Reason").fill("the held-out data is known to be off")
+        drawer.get_by_role("button", name="Waive and run the gates again").click()
+        expect(page.get_by_role("button", name="Approve…")).to_be_visible(timeout=60_000)
+        assert gatehouse.changes.get(asked.id).state is ChangeState.AWAITING_APPROVAL
+        gates = gatehouse.changes.get(asked.id).findings["gates"]
+        pick_gate(page, [gate["gate"] for gate in exceptions_first(gates)].index("accuracy_threshold"))
+        page.get_by_role("button", name="End this waiver…").click()
+        drawer = page.get_by_role("dialog")
+        expect(drawer.get_by_text("the held-out data is known to be off")).to_be_visible()
+        drawer.get_by_label("Reason").fill("the data is right after all")
+        drawer.get_by_role("button", name="End it and run the gates again").click()
+        expect(page.get_by_text("The gates failed: accuracy_threshold.")).to_be_visible(timeout=60_000)
+    assert gatehouse.changes.get(asked.id).state is ChangeState.BLOCKED
+    actions = [event.action for event in gatehouse.audit.list_events(limit=500).events if event.model == MODEL]
+    assert [each for each in actions if each.startswith("gate:waiver")] == [
+        "gate:waiver:granted",
+        "gate:waiver:revoked",
+    ]
+
+
+def pick_gate(page: Page, row: int) -> None:
+    table = page.get_by_test_id("stMain").get_by_test_id("stDataFrame").first
+    table.scroll_into_view_if_needed()
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 14, box["y"] + 33 * (row + 1.5))
+    settle(page)
 
 
 @pytest.mark.long
