@@ -33,12 +33,12 @@ test: install .venv/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # The same tests, slower, with the branches of services that they reach.
 coverage: install .venv/installed-dev
 	sh tests/install_servers.sh
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=services --cov-branch --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov=services --cov-branch --cov-report=term-missing:skip-covered
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .

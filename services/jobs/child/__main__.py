@@ -41,7 +41,7 @@ def _run(job: Mapping[str, Any], answer: Callable[..., None]) -> None:
     from services.jobs.child.trying import try_requests
 
     asked = job["commands"]
-    if asked[0]["do"] == "serve":
+    if asked and asked[0]["do"] == "serve":
         order = await_order(asked[0])
         if order is None:
             answer(report={"requests": 0})
