@@ -101,7 +101,7 @@ def test_what_was_kept_and_has_a_link_put_into_it_is_fetched_anew(
     if is_approved:
         approve(home, write(tmp_path / "approved", "good"))
     file = kept.get(MODEL, 1) / "data" / "model.bin"
-    # The same bytes, for now.
+    # The same bytes, which whoever can write there may change afterwards.
     (tmp_path / "elsewhere").write_text("good")
     file.unlink()
     file.symlink_to(tmp_path / "elsewhere")
