@@ -212,6 +212,7 @@ def test_a_policy_is_tried_out_proposed_approved_by_another_and_brought_back(bro
         page.get_by_role("button", name="Run the what-if").click()
         expect(page.get_by_text("Decisions that flip")).to_be_visible(timeout=20_000)
         expect(page.get_by_text("kept as event", exact=False)).to_be_visible()
+        settle(page)
         assert violations(page) == []
         page.get_by_role("button", name="Propose…").click()
         expect(page.get_by_role("dialog")).to_contain_text(re.compile(r"\d+ of 3,000 flip"))
