@@ -9,9 +9,11 @@ from typing import Any
 
 import rfc8785
 
+from services.audit import AuditLog
 from services.changes.values import Change, ChangeState, Decision, DecisionRecord, Proof
 from services.clock import from_micros
 from services.errors import NotFound
+from services.identity.actors import Actor
 from services.store import UnitOfWork
 from services.store import changes as rows
 
@@ -95,3 +97,29 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def record_change(
+    audit: AuditLog,
+    unit: UnitOfWork,
+    change: Change,
+    actor: Actor,
+    what: str,
+    *,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any],
+    reason: str = "",
+) -> None:
+    """Append the event that something happened to a change, for its own reason unless another is given."""
+    audit.record(
+        unit,
+        actor=actor,
+        action=f"{change.kind}:{what}",
+        subject=change.subject,
+        model=change.model,
+        change_id=change.id,
+        reason=reason or change.reason,
+        before=before,
+        after=after,
+        policy_revision=change.policy_revision,
+    )

@@ -13,6 +13,7 @@ from typing import Any
 
 from services.audit import AuditLog
 from services.changes import Change, Execution, Proof
+from services.changes.records import record_change
 from services.deployments.pins import Pins
 from services.deployments.ramp_records import RampWriter
 from services.deployments.standbys import Standbys, StandbyState
@@ -198,14 +199,4 @@ class Rollback:
         after: Mapping[str, Any],
         reason: str = "",
     ) -> None:
-        self._audit.record(
-            unit,
-            actor=actor,
-            action=f"{self.name}:{what}",
-            subject=change.subject,
-            model=change.model,
-            change_id=change.id,
-            reason=reason or change.reason,
-            before=before,
-            after=after,
-        )
+        record_change(self._audit, unit, change, actor, what, before=before, after=after, reason=reason)

@@ -17,6 +17,7 @@ import rfc8785
 
 from services.audit import AuditLog
 from services.changes import Change, Changes, ChangeState, Execution, Proof
+from services.changes.records import record_change
 from services.changes.values import OPEN
 from services.identity.actors import Actor, Permission
 from services.store import UnitOfWork
@@ -153,17 +154,7 @@ class PlannedWrites(ABC, Generic[S]):
         self, unit: UnitOfWork, change: Change, actor: Actor, what: str, *, before: Any = None, after: Any
     ) -> None:
         """Append an event of this kind."""
-        self._audit.record(
-            unit,
-            actor=actor,
-            action=f"{self.name}:{what}",
-            subject=change.subject,
-            model=change.model,
-            change_id=change.id,
-            reason=change.reason,
-            before=before,
-            after=after,
-        )
+        record_change(self._audit, unit, change, actor, what, before=before, after=after)
 
 
 def apply_plan(

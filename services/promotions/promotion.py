@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from services.audit import AuditLog
 from services.changes import Change, Execution, Proof
+from services.changes.records import record_change
 from services.clock import Clock, utc_now
 from services.errors import Blocked
 from services.gates import Gates
@@ -180,18 +181,7 @@ class Promotion:
         before: Mapping[str, Any] | None = None,
         after: Mapping[str, Any],
     ) -> None:
-        self._audit.record(
-            unit,
-            actor=actor,
-            action=f"{self.name}:{what}",
-            subject=change.subject,
-            model=change.model,
-            change_id=change.id,
-            reason=change.reason,
-            before=before,
-            after=after,
-            policy_revision=change.policy_revision,
-        )
+        record_change(self._audit, unit, change, actor, what, before=before, after=after)
 
 
 def _blocker(proof: Proof, migration: Migration) -> str:
