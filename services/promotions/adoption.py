@@ -95,7 +95,8 @@ class Adoption:
     def bind(self, payload: Mapping[str, Any]) -> Mapping[str, Any]:
         """Return what was found against what was approved, and for an alias what it says at this moment."""
         drift = self._drifts.get_drift(payload["drift"])
-        bound = {"state": drift.state.value, "approved": drift.approved, "found": drift.found}
+        approved = self._drifts.find_approved(drift)
+        bound = {"state": drift.state.value, "approved": approved, "found": drift.found}
         if drift.kind is not Watched.ALIAS:
             return bound
         # The drift is what the last sync saw.

@@ -14,7 +14,7 @@ from services.clock import Clock, to_micros, utc_now
 from services.errors import Blocked, Conflict, NotFound
 from services.registry.aliases import normalise_alias
 from services.registry.approved import Approved, Fact
-from services.registry.drift_rules import Difference, Seen, baseline, find_differences, first_tags
+from services.registry.drift_rules import Difference, Seen, baseline, default_fact, find_differences, first_tags
 from services.registry.drift_values import COMPARED, Drift, DriftState
 from services.registry.port import Registry
 from services.registry.protection import Protection, ReadProtection
@@ -25,6 +25,7 @@ from services.store import Store, UnitOfWork
 from services.store import registry_drift as rows
 from services.store import registry_index as index_rows
 
+_LOOK_AGAIN = "Run `gatehouse sync` and decide on what it finds."
 _SEE_ALL = "See what is open with `gatehouse drift list`."
 
 
@@ -69,6 +70,7 @@ class Drifts:
             facts = [Fact.from_row(row) for row in rows.list_facts(unit, [kind.value for kind in COMPARED])]
             seen = _read_seen(unit, facts, sync.success_us, sync.full_us or 0)
             gone = rows.list_gone_after(unit, sync.examined_gone_id)
+            self._settle_returned(unit, actor)
             if sync.baseline_us is None:
                 self._take_baseline(unit, seen, protection, actor)
                 found: list[Drift] = []
@@ -136,12 +138,23 @@ class Drifts:
 
         Raises:
             NotFound: there is none with this id.
-            Conflict: it is closed already.
+            Conflict: it is closed already, or something else was approved since it was found.
         """
         drift = self.get_drift(drift_id)
         if drift.state is not DriftState.OPEN:
             raise Conflict(f"Drift {drift_id} is closed: it was {drift.state}.", next_step=_SEE_ALL)
+        if drift.kind is not Watched.PINS and self.find_approved(drift) != drift.approved:
+            raise Conflict(
+                f"Since drift {drift_id} was found, something else was approved in its place.", next_step=_LOOK_AGAIN
+            )
         return drift
+
+    def find_approved(self, drift: Drift) -> str | None:
+        """Return what is approved now in the place of a drift, which only says what was when it was found."""
+        with self._store.read() as unit:
+            key = {"model": drift.model, "kind": drift.kind.value, "version": drift.version or 0, "key": drift.key}
+            row = rows.find_fact(unit, key)
+        return default_fact(drift.place).value if row is None else Fact.from_row(row).value
 
     def adopt(
         self, unit: UnitOfWork, drift: Drift, *, actor: Acting, reason: str, change_id: int | None = None
@@ -167,7 +180,7 @@ class Drifts:
 
         Raises:
             Blocked: what was deleted or overwritten cannot be written back.
-            Conflict: it is closed already, or somebody has moved the alias again.
+            Conflict: as `get_open`, or somebody has moved the alias again.
             Unreachable: the registry does not answer; nothing is closed.
         """
         drift = self.get_open(drift_id)
@@ -205,12 +218,18 @@ class Drifts:
         else:
             self._write_pins()
 
+    def _settle_returned(self, unit: UnitOfWork, actor: Acting) -> None:
+        """Settle deletions of what is there again with all that it was, such as after a restore or a rename back."""
+        deletions = {row.id: row for row in _list_open(unit) if Watched(row.kind) in {Watched.MODEL, Watched.VERSION}}
+        for drift_id in rows.list_returned(unit, deletions.values()):
+            self._close(unit, Drift.from_row(deletions[drift_id]), DriftState.SETTLED, actor)
+
     def _check_unmoved(self, drift: Drift) -> None:
         live = self._registry.find_alias(drift.model, drift.key)
         if (None if live is None else str(live)) not in (drift.found, drift.approved):
             raise Conflict(
                 f"The alias {drift.key} of {drift.model} has moved again, to {live}.",
-                next_step="Run `gatehouse sync` and decide on what it finds.",
+                next_step=_LOOK_AGAIN,
             )
 
     def _take_baseline(self, unit: UnitOfWork, seen: Seen, protection: Protection, actor: Acting) -> None:

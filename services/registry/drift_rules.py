@@ -63,7 +63,7 @@ def find_differences(facts: Iterable[Fact], seen: Seen, protection: Protection) 
     for place in sorted(approved.keys() | found.keys()):
         if not _is_judged(place, approved.get(place), seen, protection):
             continue
-        nothing = _default(place)
+        nothing = default_fact(place)
         expected, value = approved.get(place, nothing), found.get(place, nothing.value)
         if not expected.allows(value):
             kind, model, version, key = place
@@ -110,7 +110,8 @@ def _is_judged(place: Place, fact: Fact | None, seen: Seen, protection: Protecti
     return kind is not Watched.ALIAS or protection.holds_alias(key)
 
 
-def _default(place: Place) -> Fact:
+def default_fact(place: Place) -> Fact:
+    """Return what is as approved where nobody approved anything."""
     kind, model, version, key = place
     value = Stage.NONE.value if kind is Watched.STAGE else None
     return Fact(kind=kind, model=model, version=version, key=key, value=value)

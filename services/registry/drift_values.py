@@ -52,6 +52,11 @@ class Drift:
         return self.model if self.version is None else f"{self.model}/{self.version}"
 
     @property
+    def place(self) -> tuple[Watched, str, int, str]:
+        """What it is about, as facts have it."""
+        return self.kind, self.model, self.version or 0, self.key
+
+    @property
     def can_be_reverted(self) -> bool:
         """Whether writing can put back what was approved."""
         return self.kind in COMPARED or self.kind is Watched.PINS

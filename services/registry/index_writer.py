@@ -12,6 +12,7 @@ from services.registry.index_rows import model_row, new_model_row, priority_of, 
 from services.registry.summary import TREND_LENGTH, NameMetrics, as_logged, summarise
 from services.registry.values import ModelVersion, RegisteredModel
 from services.store import Store, UnitOfWork
+from services.store import registry_drift as drifts
 from services.store import registry_index as rows
 
 MODELS_AT_ONCE = 500
@@ -183,6 +184,8 @@ class IndexWriter:
         records = [model_row(model) for model in listed if model.name in held]
         changed = [row for row in records if any(held[row["name"]][key] != value for key, value in row.items())]
         rows.insert_models(unit, new)
+        # A name that comes back finds what is still open of it.
+        drifts.count_on_models(unit, drifts.list_drifting(unit, [row["name"] for row in new]))
         rows.update_models(unit, [{**row, "b_name": row["name"]} for row in changed])
         return {row["name"] for row in (*new, *changed)}
 

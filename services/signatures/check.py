@@ -103,6 +103,8 @@ def _to_frame(
     is_one_row = isinstance(data, Mapping) and any(
         isinstance(column.type, Array | Object) for column in declared.columns
     )
+    if isinstance(data, Mapping) and not is_one_row:
+        data = {name: values.tolist() if values.ndim > 1 else values for name, values in data.items()}
     try:
         return pd.DataFrame([data] if is_one_row else data)
     except ValueError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -128,6 +128,26 @@ def list_gone_after(unit: UnitOfWork, last_id: int) -> Sequence[Any]:
     """Return what was deleted since the record `last_id`, in order."""
     query = select(GONE.c.id, GONE.c.model, GONE.c.version, GONE.c.created_us, GONE.c.gone_us)
     return unit.connection.execute(query.where(GONE.c.id > last_id).order_by(GONE.c.id)).all()
+
+
+def list_returned(unit: UnitOfWork, deletions: Iterable[Any]) -> Sequence[int]:
+    """Return those drifts about a deletion whose model or version is in the index again, made when it was made."""
+    found = []
+    for drift in deletions:
+        gone = select(GONE.c.created_us).where(GONE.c.id == int(drift.key)).scalar_subquery()
+        here = select(MODELS.c.name).where(MODELS.c.name == drift.model, MODELS.c.created_us == gone)
+        if drift.version:
+            which = (VERSIONS.c.model == drift.model, VERSIONS.c.version == drift.version)
+            here = select(VERSIONS.c.model).where(*which, VERSIONS.c.created_us == gone)
+        if unit.connection.execute(here).first() is not None:
+            found.append(drift.id)
+    return found
+
+
+def list_drifting(unit: UnitOfWork, models: Sequence[str]) -> Sequence[str]:
+    """Return those of the models of which a drift is open."""
+    query = select(DRIFTS.c.model).distinct().where(DRIFTS.c.state == OPEN, DRIFTS.c.model.in_(models))
+    return unit.connection.execute(query).scalars().all()
 
 
 def note_examined(unit: UnitOfWork, **values: int) -> None:

@@ -524,3 +524,45 @@ def test_the_json_of_a_drift_says_all(small: Guarded) -> None:
     assert document["message"] == "fraud_detector/2 is in the stage Staging; None was approved."
     assert (document["id"], document["kind"], document["version"], document["state"]) == (1, "stage", 2, "open")
     assert dataclasses.replace(drift, version=None).subject == "fraud_detector"
+
+
+def test_a_drift_that_was_approved_meanwhile_is_not_reverted(guarded: Guarded) -> None:
+    guarded.theirs.set_alias("fraud_detector", "production", 3)
+    guarded.theirs.set_stage("fraud_detector", 2, Stage.STAGING)
+    guarded.theirs.set_version_tag("fraud_detector", 1, "gatehouse.checkpoint", "forged")
+    found = guarded.look(is_full=True)
+    guarded.ours.set_alias("fraud_detector", "production", 3)
+    guarded.ours.set_stage("fraud_detector", 2, Stage.STAGING)
+    guarded.ours.set_version_tag("fraud_detector", 1, "gatehouse.checkpoint", "forged")
+    assert len(found) == 3
+    for drift in found:
+        with pytest.raises(Conflict, match="something else was approved"):
+            guarded.drifts.revert(drift.id, actor=ADA, reason="back")
+    assert guarded.ours.find_alias("fraud_detector", "production") == 3
+    assert guarded.ours.get_version("fraud_detector", 2).stage is Stage.STAGING
+    assert guarded.look(is_full=True) == []
+    assert guarded.drifts.list_drifts() == []
+
+
+def test_a_deletion_is_settled_once_what_was_deleted_is_back_as_it_was(guarded: Guarded) -> None:
+    models, versions = dict(guarded.theirs._models), {
+        name: dict(held) for name, held in guarded.theirs._versions.items()
+    }
+    guarded.theirs.remove_version("fraud_detector", 2)
+    guarded.theirs.remove_model("churn_predictor")
+    assert {drift.kind for drift in guarded.look()} == {Watched.VERSION, Watched.MODEL}
+    guarded.theirs._models.update(models)
+    guarded.theirs._versions.update(versions)
+    assert guarded.look(is_full=True) == []
+    assert {drift.state for drift in guarded.drifts.list_drifts(state=None)} == {DriftState.SETTLED}
+    assert guarded.index.get_model("churn_predictor").open_drifts == 0
+    assert guarded.index.get_model("fraud_detector").health != "drift"
+
+
+def test_a_name_that_is_registered_anew_still_shows_that_the_one_before_was_deleted(guarded: Guarded) -> None:
+    guarded.theirs.remove_model("churn_predictor")
+    guarded.look()
+    guarded.theirs.add_version("churn_predictor", mlmodel="signature: {}")
+    assert guarded.look() == []
+    assert [drift.kind for drift in guarded.drifts.list_drifts()] == [Watched.MODEL]
+    assert guarded.index.get_model("churn_predictor").health == "drift"
