@@ -17,7 +17,7 @@ import pandas as pd
 from services.signatures.check import Data, check
 from services.signatures.examples import MAX_VARIANTS, column_variants, example_array, example_frame, value_variants
 from services.signatures.param_values import is_param_value
-from services.signatures.values import Column, Columns, Object, Param, Signature, Tensor, Tensors, column_by_label
+from services.signatures.values import Column, Columns, Object, Param, Signature, Tensors, column_by_label
 from services.signatures.verdicts import finite
 
 _EXTRA = "a column of nobody"
@@ -63,6 +63,15 @@ def find_counter_example(old: Signature, new: Signature) -> CounterExample | Non
     return CounterExample(params=refused) if refused else None
 
 
+def find_refused_array(old: Tensors, new: Columns) -> str:
+    """Return why columns refuse arrays that the tensors take, or an empty text if none of those tried is refused."""
+    for data in _plain_arrays(old):
+        problem = next((each for each in check(Signature(inputs=new), data).problems if each.is_refusal), None)
+        if problem is not None and check(Signature(inputs=old), data).ok:
+            return f"arrays are refused: column {problem.column!r} wants {problem.expected} and finds {problem.found}"
+    return ""
+
+
 def find_refused_param(old: Signature, new: Signature, *, is_json: bool = False) -> dict[str, Any] | None:
     """Return params that the old model takes and the new one refuses, or None if none are found."""
     now = {param.name: param for param in new.params or ()}
@@ -90,6 +99,8 @@ def _tables(old: Columns, new: Signature) -> Iterator[pd.DataFrame]:
     if isinstance(new.inputs, Columns) and new.inputs.is_named and old.is_named:
         yield from _varied(base, old, new.inputs)
         return
+    for start in range(1, min(len(base.columns), MAX_VARIANTS)):
+        yield base[[*base.columns[start:], *base.columns[:start]]]
     yield base[base.columns[::-1]]
     yield base.set_axis([1])
     yield base.assign(**{_EXTRA: 1}) if old.is_named else base.assign(**{str(len(old.columns)): 1})
@@ -118,9 +129,7 @@ def _takes(column: Column, series: pd.Series[Any]) -> bool:
 
 
 def _arrays(old: Tensors) -> Iterator[Data]:
-    for length in _LENGTHS:
-        arrays = {str(tensor.name): _array(tensor, length) for tensor in old.tensors}
-        yield arrays if old.is_named else arrays["None"]
+    yield from _plain_arrays(old)
     if not old.is_named:
         yield np.zeros((2, 2))
         yield pd.DataFrame({"0": ["1", "2"]})
@@ -128,9 +137,10 @@ def _arrays(old: Tensors) -> Iterator[Data]:
         yield pd.DataFrame(np.zeros((2, len(old.tensors[0].shape)), dtype="int64")).astype({0: "float64"})
 
 
-def _array(tensor: Tensor, length: int) -> np.ndarray[Any, Any]:
-    shape = tuple(length if declared == -1 else declared for declared in tensor.shape)
-    return example_array(Tensor(name=tensor.name, dtype=tensor.dtype, shape=shape))
+def _plain_arrays(old: Tensors) -> Iterator[Data]:
+    for length in _LENGTHS:
+        arrays = {str(tensor.name): example_array(tensor, free_length=length) for tensor in old.tensors}
+        yield arrays if old.is_named else arrays["None"]
 
 
 def _plain(value: Any) -> Any:

@@ -38,6 +38,9 @@ _NESTED: dict[Scalar, tuple[Any, ...]] = {
     Scalar.DATETIME: (_MOMENT,),
 }
 _ANYTHING: tuple[Any, ...] = ("text", 7, 0.5, True, [7], {"key": 7}, None)
+_PLAINEST = 0.5
+# MLflow takes an array of nothing but 0 and 1 for fractions as well.
+_BY_KIND: dict[str, Any] = {"b": True, "i": 7, "u": 7, "U": "text", "S": b"bytes", "O": "text", "M": _MOMENT}
 _MISSING_KEY = "a key of nobody"
 
 
@@ -114,7 +117,8 @@ def _object_variants(of: Object, beside: Object | None) -> Iterator[dict[str, An
             yield {**plain, part.name: value}
 
 
-def example_array(tensor: Tensor) -> np.ndarray[Any, Any]:
-    """Return an array that the tensor's declaration takes, its free lengths being 2."""
-    shape = tuple(FREE_LENGTH if length == -1 else length for length in tensor.shape)
-    return np.zeros(shape, dtype=np.dtype(tensor.dtype))
+def example_array(tensor: Tensor, *, free_length: int = FREE_LENGTH) -> np.ndarray[Any, Any]:
+    """Return an array that the tensor's declaration takes, filled with what passes for no other type."""
+    shape = tuple(free_length if length == -1 else length for length in tensor.shape)
+    dtype = np.dtype(tensor.dtype)
+    return np.full(shape, _BY_KIND.get(dtype.kind, _PLAINEST), dtype=dtype)

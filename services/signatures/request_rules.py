@@ -10,9 +10,9 @@ from itertools import product
 
 from services.signatures.rules import Place, shown
 from services.signatures.scalar_requests import is_carried, judge_any, judge_never_carried, judge_scalars
-from services.signatures.tensor_dtypes import judge_json_cast, scalar_of
+from services.signatures.tensor_dtypes import judge_json_cast
 from services.signatures.type_diff import diff_types
-from services.signatures.values import AnyType, Array, Columns, Map, Object, Scalar, Tensor, Tensors, Type
+from services.signatures.values import AnyType, Columns, Map, Object, Scalar, Tensor, Tensors, Type
 from services.signatures.verdicts import Effect, Judged, Judgement, Side, both, worse_of_both
 
 _OPTIONAL_ADDED = both(Effect.COMPATIBLE, "it is optional, so requests without it pass")
@@ -22,20 +22,6 @@ _REMOVED = both(Effect.COMPATIBLE, "MLflow ignores an undeclared column, with a 
 _REMOVED_BY_POSITION = both(Effect.COMPATIBLE, "MLflow ignores columns beyond the declared ones")
 _PROPERTY_REMOVED = both(Effect.BREAKING, "inside an object, MLflow refuses what is not declared")
 _OBJECT_TAKERS = frozenset({Scalar.STRING, Scalar.BINARY, Scalar.BOOLEAN})
-_FRAME_DTYPES: dict[str, frozenset[Scalar]] = {
-    "bool": frozenset({Scalar.BOOLEAN}),
-    **dict.fromkeys(
-        ("int8", "int16", "int32", "uint8", "uint16"), frozenset({Scalar.INTEGER, Scalar.LONG, Scalar.DOUBLE})
-    ),
-    "int64": frozenset({Scalar.LONG}),
-    "uint32": frozenset({Scalar.LONG}),
-    "float16": frozenset({Scalar.FLOAT, Scalar.DOUBLE}),
-    "float32": frozenset({Scalar.FLOAT, Scalar.DOUBLE}),
-    "float64": frozenset({Scalar.DOUBLE}),
-    "object": frozenset(Scalar),
-    "str": frozenset({Scalar.STRING, Scalar.BINARY}),
-    "bytes": frozenset({Scalar.STRING, Scalar.BINARY, Scalar.BOOLEAN}),
-}
 
 
 class RequestRules:
@@ -120,7 +106,10 @@ class RequestRules:
         )
 
     def to_columns(self, old: Tensors, new: Columns) -> Judged:
-        refusal = _named_refusal(old, new) if old.is_named else _unnamed_refusal(old.tensors[0], new)
+        # Needs pandas, which hardly any comparison has to pay for.
+        from services.signatures.counter_examples import find_refused_array
+
+        refusal = find_refused_array(old, new)
         if refusal:
             return both(Effect.BREAKING, refusal)
         return both(Effect.RISKY, "arrays pass as columns, but what a tensor casts is no longer cast")
@@ -163,28 +152,3 @@ def _takes_everything(tensor: Tensor) -> bool:
 
 def _takes_tables(tensor: Tensor) -> bool:
     return bool(tensor.shape) and tensor.shape[0] == -1 and -1 not in tensor.shape[1:]
-
-
-def _named_refusal(old: Tensors, new: Columns) -> str:
-    given = {tensor.name for tensor in old.tensors}
-    if new.is_named:
-        missing = [column.name for column in new.columns if column.is_required and column.name not in given]
-        return f"the column {missing[0]!r} is required, and no array has that name" if missing else ""
-    return "requests have fewer arrays than columns are declared" if len(new.columns) > len(given) else ""
-
-
-def _unnamed_refusal(old: Tensor, new: Columns) -> str:
-    if new.is_named:
-        return "columns are found by name now, and an array has none"
-    if len(old.shape) not in {1, 2}:
-        return f"an array of {len(old.shape)} dimensions is no table"
-    width = 1 if len(old.shape) == 1 else old.shape[1]
-    if width < len(new.columns):
-        return "an array may have fewer columns than the model now declares"
-    taken = _FRAME_DTYPES.get(old.dtype, frozenset({Scalar.DATETIME} if scalar_of(old.dtype) else ()))
-    for column in new.columns:
-        if isinstance(column.type, Array | Object | Map) or (
-            isinstance(column.type, Scalar) and column.type not in taken
-        ):
-            return f"an array of {old.dtype} is refused where {shown(column.type)} is declared"
-    return ""

@@ -34,7 +34,8 @@ def _cast_tensors(inputs: Tensors, sent: Any) -> Arrived:
     if isinstance(sent, list) and sent and all(isinstance(row, dict) for row in sent):
         raise RequestRefused("*", "arrays", "a list of mappings")
     if not inputs.is_named:
-        if not _is_list_or_value(sent):
+        # MLflow takes an empty list for one of mappings, and hands it on as it is.
+        if not _is_list_or_value(sent) or sent == []:
             raise RequestRefused("*", inputs.tensors[0], type(sent).__name__)
         values, altered = _cast_tensor(inputs.tensors[0].dtype, "0", sent)
         return Arrived(values, altered)
@@ -82,7 +83,7 @@ def _cast_columns(inputs: Columns, sent: Any, *, by_row: bool) -> Arrived:
     if isinstance(sent, dict):
         cast = {name: _cast_value(value, name, types.get(name), altered) for name, value in sent.items()}
         return Arrived(_frame_of_mapping(inputs, cast), altered)
-    if isinstance(sent, list) and sent and all(isinstance(item, dict) for item in sent):
+    if isinstance(sent, list) and all(isinstance(item, dict) for item in sent):
         rows = [
             {name: _cast_value(value, name, types.get(name), altered) for name, value in item.items()} for item in sent
         ]

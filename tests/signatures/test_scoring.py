@@ -110,6 +110,8 @@ REQUESTS: list[dict[str, Any]] = [
     {"instances": [{"a": 1, "b": "x"}, {"a": 2}]},
     {"instances": [{"a": {"k": 1}, "b": "x"}]},
     {"instances": {"a": [1, 2], "b": ["x"]}},
+    {"inputs": []},
+    {"instances": []},
 ]
 SCHEMAS: list[Schema] = [
     columns(a="long", b="string"),
