@@ -20,6 +20,7 @@ _REMEDIES = MappingProxyType(
         "signature_inputs_only": "Hand predictions to `infer_signature` too: those who read them depend on them.",
         "signature_no_inputs": _LOG_SIGNATURE,
         "signature_unreadable": "The MLmodel file in its folder is damaged: log the model again and register that.",
+        "signature_unknown": "See that the registry's artifact store answers: the file is asked for again by itself.",
         "artifacts_gone": "Restore the artifact store from a backup; what serves it will fail at its next start.",
         "description_missing": "Say in one sentence what is new about this version, in MLflow or when registering.",
         "story_incomplete": "Log training with `gatehouse.log_story(...)`, which keeps data, code and parameters.",

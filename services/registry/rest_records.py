@@ -48,8 +48,7 @@ class RestRecords:
 
     def ping(self) -> str:
         """Return the server's version."""
-        with self.transport.open_file("/version") as pieces:
-            version = b"".join(pieces).decode(errors="replace").strip()
+        version = self.transport.read_short("/version").decode(errors="replace").strip()
         if not version[:1].isdigit():
             raise self.transport.corrupt("no version")
         return version
@@ -57,8 +56,7 @@ class RestRecords:
     def find_data_version(self) -> str | None:
         """Return what a guarded server says; MLflow's own REST API has no such thing."""
         try:
-            with self.transport.open_file(DATA_VERSION_PATH) as pieces:
-                answer = json.loads(b"".join(pieces))
+            answer = json.loads(self.transport.read_short(DATA_VERSION_PATH))
         except (NotFound, InvalidInput, Forbidden, ValueError):
             return None
         version = answer.get("data_version") if isinstance(answer, dict) else None
@@ -197,9 +195,11 @@ class RestRecords:
                     asked = {**where, "filter": condition, **({"page_token": token} if token else {})}
                     answer = self.transport.call("POST", path, body=asked)
                     yield from self._read_list(read, answer, key)
-                    token = answer.get("next_page_token") or ""
+                    token, before = answer.get("next_page_token") or "", token
                     if not token:
                         break
+                    if token == before:
+                        raise self.transport.corrupt("the same page again")
 
     def _list_experiment_ids(self) -> list[str]:
         query: Query = {"view_type": "ALL", "max_results": MODELS_PER_PAGE}

@@ -28,6 +28,7 @@ _SIGNATURES = {
     "no_inputs": ("signature_no_inputs", "has a signature that does not say what it takes"),
     "unreadable": ("signature_unreadable", "has an MLmodel file that cannot be read"),
     "gone": ("artifacts_gone", "has lost its files"),
+    "unknown": ("signature_unknown", "has an MLmodel file that the registry did not hand over"),
 }
 
 

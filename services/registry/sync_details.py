@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.clock import Clock, from_micros, to_micros
-from services.errors import GatehouseError, NotFound, Unreachable
+from services.errors import Forbidden, GatehouseError, NotFound, Unauthenticated, Unreachable
 from services.registry.index_rows import bounded_metrics, clean, run_facts
 from services.registry.metrics import merge_metrics
 from services.registry.port import RecordReader, RegistryReader
@@ -24,7 +24,8 @@ from services.store import registry_index as rows
 VERSIONS_AT_ONCE = 50
 MLMODEL = "MLmodel"
 MAX_MLMODEL_BYTES = 8 * 1024 * 1024
-MAX_KEPT_BYTES = 256 * 1024
+# Ten thousand columns.
+MAX_KEPT_BYTES = 1024 * 1024
 
 GONE = "gone"
 UNREADABLE = "unreadable"
@@ -134,17 +135,26 @@ class DetailReader:
             state = self._signature_state(content)
         except NotFound:
             state = GONE
-        except Unreachable:
-            # One file's store may be down while the registry is up; if it is not, this raises.
+        except (Unreachable, Unauthenticated, Forbidden):
+            # One file's store may be down or closed while the registry is up; if it is not, this raises.
             self._registry.ping()
             state = UNKNOWN
         except GatehouseError:
             state = UNREADABLE
-        is_kept = content is not None and len(content) <= MAX_KEPT_BYTES
         return {
             "folder": folder,
             "signature_state": state,
             "size_bytes": None if content is None else len(content),
-            "mlmodel": clean(content.decode(errors="replace")) if content is not None and is_kept else None,
+            "mlmodel": None if content is None else _kept_text(content),
             "read_us": to_micros(self._clock()),
         }
+
+
+def _kept_text(content: bytes) -> str | None:
+    """Return the text of an MLmodel file as it is, or None where it is too large or no text that the store holds."""
+    if len(content) > MAX_KEPT_BYTES or b"\0" in content:
+        return None
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return None

@@ -1,7 +1,8 @@
 """HTTP to an MLflow server: bounded in time and size, and every failure as one of our errors.
 
-The rule: no call takes ten seconds. A server that refuses, hangs, drips, answers 5xx or answers what is no MLflow's is
-`Unreachable`; what the server itself refuses is told in its own words, cut and made visible.
+The rule: no call takes ten seconds, and a file comes at 64 KiB a second at least once they have passed. A server that
+refuses, hangs, drips, is too busy, answers 5xx or answers what is no MLflow's is `Unreachable`; what the server itself
+refuses is told in its own words, cut and made visible.
 """
 
 from __future__ import annotations
@@ -22,8 +23,11 @@ CONNECT_TIMEOUT_S = 2.0
 READ_TIMEOUT_S = 7.0
 CALL_TIMEOUT_S = 9.0
 RETRY_WITHIN_S = 0.5
+MIN_BYTES_A_SECOND = 64 * 1024
 MAX_JSON_BYTES = 128 * 1024 * 1024
+MAX_SHORT_BYTES = 64 * 1024
 _MAX_REASON_CHARACTERS = 300
+_TRY_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 _CHECK_ADDRESS = "Start the registry, or check MLFLOW_TRACKING_URI; `gatehouse doctor` tests it."
 
 Query = Mapping[str, str | int | Sequence[str]]
@@ -74,7 +78,7 @@ class Transport:
 
     @contextmanager
     def open_file(self, path: str, *, query: Query | None = None) -> Iterator[Iterator[bytes]]:
-        """Open a file for reading in pieces; each piece has the read timeout, the file as a whole has none.
+        """Open a file for reading in pieces.
 
         Raises:
             NotFound: the server has no such file.
@@ -82,9 +86,15 @@ class Transport:
         with self._translated(), self._client.stream("GET", path, params=query) as response:
             if response.status_code == HTTPStatus.NOT_FOUND:
                 raise NotFound("The file is gone.", next_step="Restore it in the registry's artifact store.")
+            pieces = self._paced(response)
             if response.status_code != HTTPStatus.OK:
-                raise self._refusal(response.status_code, self._decode(response.status_code, response.read()))
-            yield response.iter_bytes()
+                raise self._refusal(response.status_code, self._decode(response.status_code, self._join(pieces)))
+            yield pieces
+
+    def read_short(self, path: str) -> bytes:
+        """Return a short answer that is no API's; raises as `open_file`."""
+        with self.open_file(path) as pieces:
+            return self._join(pieces)
 
     def close(self) -> None:
         """Give back the connections."""
@@ -109,8 +119,25 @@ class Transport:
                     raise self._unreachable(f"took longer than {self._timeout_s:g} s to answer")
             return response.status_code, bytes(content)
 
+    def _paced(self, response: httpx.Response) -> Iterator[bytes]:
+        """Yield the pieces of a file while they come fast enough."""
+        started, received = time.monotonic(), 0
+        for piece in response.iter_bytes():
+            received += len(piece)
+            if time.monotonic() - started > self._timeout_s + received / MIN_BYTES_A_SECOND:
+                raise self._unreachable(f"sends a file at less than {MIN_BYTES_A_SECOND // 1024} KiB a second")
+            yield piece
+
+    def _join(self, pieces: Iterator[bytes]) -> bytes:
+        content = bytearray()
+        for piece in pieces:
+            content += piece
+            if len(content) > MAX_SHORT_BYTES:
+                raise self.corrupt(f"more than {MAX_SHORT_BYTES} bytes")
+        return bytes(content)
+
     def _decode(self, status: int, content: bytes) -> dict[str, Any]:
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_LATER:
             raise self._unreachable(f"answered {status}")
         try:
             answer = json.loads(content)

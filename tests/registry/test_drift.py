@@ -545,9 +545,10 @@ def test_a_drift_that_was_approved_meanwhile_is_not_reverted(guarded: Guarded) -
 
 
 def test_a_deletion_is_settled_once_what_was_deleted_is_back_as_it_was(guarded: Guarded) -> None:
-    models, versions = dict(guarded.theirs._models), {
-        name: dict(held) for name, held in guarded.theirs._versions.items()
-    }
+    models, versions = (
+        dict(guarded.theirs._models),
+        {name: dict(held) for name, held in guarded.theirs._versions.items()},
+    )
     guarded.theirs.remove_version("fraud_detector", 2)
     guarded.theirs.remove_model("churn_predictor")
     assert {drift.kind for drift in guarded.look()} == {Watched.VERSION, Watched.MODEL}

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from services.errors import Forbidden, InvalidInput, NotFound, Unreachable
+from services.errors import Forbidden, InvalidInput, NotFound, Unauthenticated, Unreachable
 from services.registry.direct import open_direct_registry
 from services.registry.fake import FakeRegistry
 from services.registry.index import CatalogQuery, Index
 from services.registry.rest import open_rest_registry
 from services.registry.sync import Sync
+from services.registry.sync_details import MAX_KEPT_BYTES
 from services.registry.values import Dataset, ModelVersion, Stage
 from services.store import Store
 from tests.conftest import FakeClock
@@ -322,7 +323,8 @@ def test_details_are_read_once_a_folder_and_give_metrics_signature_and_story(ben
     [
         (NotFound("gone", next_step=""), "gone"),
         (InvalidInput("too large", next_step=""), "unreadable"),
-        (Forbidden("no", next_step=""), "unreadable"),
+        (Forbidden("no", next_step=""), "unknown"),
+        (Unauthenticated("who", next_step=""), "unknown"),
         (Unreachable("500", next_step=""), "unknown"),
     ],
 )
@@ -343,6 +345,28 @@ def test_a_corrupt_mlmodel_is_unreadable_not_absent(small: Bench) -> None:
     assert "signature_unreadable" in {problem.rule for problem in small.index.get_model("model_a").problems}
 
 
+@pytest.mark.parametrize("damage", [b"\xff", b"\0"])
+def test_a_damaged_mlmodel_is_not_kept_as_if_it_were_whole(bench: Bench, damage: bytes) -> None:
+    version = bench.registry.add_version("model_a", mlmodel=SIGNED)
+    bench.registry.put_file(version, "MLmodel", SIGNED.encode() + b"# " + damage)
+    bench.sync.run()
+    assert bench.index.find_mlmodel("model_a", 1) is None
+
+
+def test_a_signature_that_could_not_be_asked_for_is_no_good_health_and_is_read_again(small: Bench) -> None:
+    tags = {"team": "risk", "owner": "ada", "risk": "tier1"}
+    data = Dataset(name="cards", digest="d")
+    small.registry.add_run("r1", params={"a": "1"}, datasets=[data], tags={"mlflow.source.git.commit": "c"})
+    small.registry.add_version("fraud_detector", run_id="r1", mlmodel=SIGNED, tags=tags, description="first")
+    small.registry.faults.fail_once("read_file", Forbidden("not now", next_step=""))
+    small.sync.run()
+    model = small.index.get_model("fraud_detector")
+    assert ([problem.rule for problem in model.problems], model.health) == (["signature_unknown"], "attention")
+    small.clock.advance(minutes=16)
+    small.sync.run()
+    assert small.index.get_model("fraud_detector").health == "good"
+
+
 def test_a_registry_that_goes_down_while_files_are_read_is_unreachable(small: Bench) -> None:
     small.registry.add_version("model_a", mlmodel=SIGNED)
     small.registry.faults.fail("read_file")
@@ -356,10 +380,10 @@ def test_a_registry_that_goes_down_while_files_are_read_is_unreachable(small: Be
 
 
 def test_a_large_mlmodel_is_judged_but_not_kept(small: Bench) -> None:
-    small.registry.add_version("model_a", mlmodel=SIGNED + "#" * 300_000)
+    small.registry.add_version("model_a", mlmodel=SIGNED + "#" * MAX_KEPT_BYTES)
     small.sync.run()
     entry = small.index.get_version("model_a", 1)
-    assert (entry.signature_state, entry.mlmodel_size_bytes) == ("present", 300_000 + len(SIGNED))
+    assert (entry.signature_state, entry.mlmodel_size_bytes) == ("present", MAX_KEPT_BYTES + len(SIGNED))
     assert small.index.find_mlmodel("model_a", 1) is None
 
 

@@ -1,6 +1,7 @@
 import json
 import socket
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from services.errors import Forbidden, GatehouseError, InvalidInput, NotFound, Unauthenticated, Unreachable
 from services.registry.rest import RestRegistry, open_rest_registry
 from services.registry.transport import Transport
+from services.registry.values import ModelVersion
 from tests.registry.stub_server import Answer, drip, hang, hang_up, respond, stub_server
 
 CLOSE = "Connection: close"
@@ -37,6 +39,9 @@ def test_a_server_that_is_not_there_is_unreachable_at_once() -> None:
         (drip(12, 0.1), "longer than 0.9 s"),
         (respond("500 Internal Server Error", "boom", CLOSE), "answered 500"),
         (respond("503 Service Unavailable", "{}", CLOSE), "answered 503"),
+        (respond("429 Too Many Requests", '{"message": "slow down"}', CLOSE), "answered 429"),
+        (respond("429 Too Many Requests", "slow down", CLOSE, "Retry-After: 5"), "answered 429"),
+        (respond("408 Request Timeout", "{}", CLOSE), "answered 408"),
         (respond("200 OK", "<html>not mlflow</html>", CLOSE), "no MLflow"),
         (respond("404 Not Found", "<html>nothing here</html>", CLOSE), "no MLflow"),
         (respond("302 Found", "", CLOSE, "Location: http://127.0.0.1:1/"), "no MLflow"),
@@ -145,6 +150,40 @@ def test_a_page_that_comes_again_is_no_endless_loop() -> None:
     page = {"registered_models": [], "next_page_token": "same"}
     with stub_server(ok(page)) as (address, _), pytest.raises(Unreachable, match="same page"):
         list(registry_at(address).list_models())
+
+
+def test_a_page_of_a_search_that_comes_again_is_no_endless_loop() -> None:
+    experiments, page = {"experiments": [{"experiment_id": "1"}]}, {"runs": [], "next_page_token": "same"}
+    with stub_server(ok(experiments), ok(page)) as (address, _), pytest.raises(Unreachable, match="same page"):
+        registry_at(address).list_runs(["a"])
+
+
+def test_a_file_that_drips_is_unreachable_whatever_reads_it() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    version = ModelVersion(name="x", version=1, created_at=now, updated_at=now, source="models:/m-1", model_id="m-1")
+    readers: list[Callable[[RestRegistry], object]] = [
+        lambda registry: registry.read_file(version, "MLmodel", max_bytes=10**6),
+        lambda registry: registry.ping(),
+        lambda registry: registry.find_data_version(),
+    ]
+    for read in readers:
+        with stub_server(drip(40, 0.1)) as (address, _), pytest.raises(Unreachable, match="64 KiB a second"):
+            read(registry_at(address))
+
+
+def test_a_file_that_is_held_back_because_of_its_many_readers_is_unreachable() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    version = ModelVersion(name="x", version=1, created_at=now, updated_at=now, source="models:/m-1", model_id="m-1")
+    with (
+        stub_server(respond("429 Too Many Requests", '{"message": "wait"}', CLOSE)) as (address, _),
+        pytest.raises(Unreachable, match="429"),
+    ):
+        registry_at(address).read_file(version, "MLmodel", max_bytes=100)
+
+
+def test_a_short_answer_is_not_read_without_end() -> None:
+    with stub_server(respond("200 OK", "1" * 100_000, CLOSE)) as (address, _), pytest.raises(Unreachable, match="more"):
+        registry_at(address).transport.read_short("/version")
 
 
 def test_a_page_with_one_bad_entry_is_unreachable_rather_than_short() -> None:
