@@ -26,6 +26,8 @@ from services.jobs.confinement import Limits
 NOBODY = 65534
 _OWN_IDS = range(61184, 65520)
 _COUNTER = itertools.count(os.getpid() * 7)
+MEMORY_FOLDERS = ("/tmp", "/dev/shm")  # noqa: S108 - inside the sandbox
+"""Where a program may write: as many bytes each as it is given."""
 _SYSTEM_FOLDERS = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 _SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/alternatives", "/etc/localtime")
 _PYTHON_PARTS = ("bin", "lib", "lib64", "pyvenv.cfg")
@@ -85,8 +87,9 @@ def build_command(
         *(tools.bwrap, "--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"),
         *("--die-with-parent", "--new-session", "--hostname", "sandbox", "--clearenv", "--cap-drop", "ALL"),
         *_become_nobody(tools),
-        *("--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--size", room, "--tmpfs", "/dev/shm"),  # noqa: S108
-        *("--perms", "1777", "--size", room, "--tmpfs", "/tmp", "--chdir", "/tmp"),  # noqa: S108
+        *("--proc", "/proc", "--dev", "/dev"),
+        *(part for folder in MEMORY_FOLDERS for part in ("--perms", "1777", "--size", room, "--tmpfs", folder)),
+        *("--chdir", MEMORY_FOLDERS[0]),
         # After /tmp, which would cover a Python that lies there.
         *_system_mounts(),
         *_folders_above(inputs),

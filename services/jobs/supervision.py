@@ -12,8 +12,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from services.jobs.bubblewrap import MEMORY_FOLDERS
 from services.jobs.confinement import MIB, Ending, Limits, SandboxResult, Sink
-from services.jobs.process_tree import list_namespace, resident_bytes
+from services.jobs.process_tree import count_sockets, inode_bytes, list_namespace, resident_bytes, socket_bytes
 
 WATCH_SECONDS = 0.05
 ENDLESS_WATCH_SECONDS = 1.0
@@ -124,13 +125,19 @@ class Supervisor:
         self._watched = now
         if self._is_cancelled():
             self._stop(Ending.CANCELLED, "It was cancelled.")
-        namespace = self._read_status("pid-namespace")
-        if namespace is not None:
-            limit = self._limits.memory_bytes
-            used = resident_bytes(list_namespace(namespace), above=limit)
-            self._peak_bytes = max(self._peak_bytes, used)
-            if used > limit:
-                self._stop(Ending.OUT_OF_MEMORY, f"It held more than {limit // MIB} MiB of memory.")
+        namespace, first = self._read_status("pid-namespace"), self._read_status("child-pid")
+        if namespace is not None and first is not None:
+            self._watch_memory(namespace, first)
+
+    def _watch_memory(self, namespace: int, first: int) -> None:
+        limit = self._limits.memory_bytes
+        used = resident_bytes(list_namespace(namespace), above=limit) + inode_bytes(first, MEMORY_FOLDERS)
+        self._peak_bytes = max(self._peak_bytes, used)
+        if used > limit:
+            self._stop(Ending.OUT_OF_MEMORY, f"It held more than {limit // MIB} MiB of memory.")
+        # How much is in their buffers cannot be seen from outside, only how much could be.
+        if count_sockets(first) > (most := limit // socket_bytes()):
+            self._stop(Ending.OUT_OF_MEMORY, f"It opened more than {most} sockets, whose buffers count for no process.")
 
     def _stop(self, ending: Ending, reason: str) -> None:
         self._cause = self._cause or _Cause(ending=ending, reason=reason)

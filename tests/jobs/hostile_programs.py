@@ -109,7 +109,45 @@ def shm():
     if made < 0:
         raise OSError(ctypes.get_errno())
     return made
-tries(memfd=memfd, shm=shm)
+def sem():
+    import ctypes
+    libc = ctypes.CDLL(None, use_errno=True)
+    made = libc.semget(0, 32_000, 0o1600)
+    if made < 0:
+        raise OSError(ctypes.get_errno())
+    return made
+tries(memfd=memfd, shm=shm, sem=sem)
+"""
+
+PAGE_TABLES = """
+import mmap
+held = []
+while True:
+    held.append(mmap.mmap(-1, 1 << 37, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=mmap.PROT_READ))
+    for place in range(0, 1 << 37, 1 << 21):
+        held[-1][place]
+        if place % (1 << 32) == 0:
+            time.sleep(0.01)  # not to outrun whoever counts
+"""
+
+SOCKETS = """
+held = []
+for _ in range(2):
+    os.fork()
+while True:
+    try:
+        held.append(socket.socketpair())
+    except OSError:
+        time.sleep(1)
+"""
+
+EMPTY_FILES = """
+number = 0
+while True:
+    os.close(os.open(f'/tmp/{number}', os.O_CREAT))
+    number += 1
+    if number % 2000 == 0:
+        time.sleep(0.01)
 """
 
 HANG = """

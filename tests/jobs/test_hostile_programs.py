@@ -148,14 +148,20 @@ def test_6_a_fork_bomb_is_held_small_and_ended(bomb: str) -> None:
 
 @pytest.mark.parametrize(
     "greed",
-    [hostile.MEMORY, hostile.SHARED_MEMORY, hostile.MEMORY_OF_CHILDREN],
-    ids=["own", "shared", "of children"],
+    [hostile.MEMORY, hostile.SHARED_MEMORY, hostile.MEMORY_OF_CHILDREN, hostile.PAGE_TABLES, hostile.SOCKETS],
+    ids=["own", "shared", "of children", "page tables", "sockets"],
 )
 def test_7_memory_beyond_the_limit_ends_it(greed: str) -> None:
     result = run(greed)
     assert result.ending is Ending.OUT_OF_MEMORY or b"MemoryError" in result.stderr
     assert result.peak_memory_bytes < LIMITS.memory_bytes * 2
     assert result.wall_s < 15
+
+
+def test_7_files_that_hold_nothing_take_memory_too() -> None:
+    result = run(hostile.EMPTY_FILES, Limits(wall_s=30, memory_bytes=48 * MIB))
+    assert result.ending is Ending.OUT_OF_MEMORY
+    assert result.peak_memory_bytes < 2 * 48 * MIB
 
 
 def test_7_memory_that_belongs_to_no_process_cannot_be_had() -> None:
