@@ -13,7 +13,7 @@ from services.audit.checkpoints import Checkpoints
 from services.audit.events import JSON, Acting, Event, decode_event, encode_event
 from services.audit.merkle import CompactRange, leaf_hash
 from services.audit.queries import EventPage, EventQuery
-from services.audit.sealing import seal
+from services.audit.sealing import MOST_WAITING, seal
 from services.audit.tree import KEPT_LEVELS
 from services.clock import Clock, to_micros
 from services.errors import Conflict, InvalidInput, NotFound, Unverified
@@ -25,6 +25,7 @@ MAX_NAME_BYTES = 1024
 
 _NAMES = ("event_id", "actor", "action", "subject", "model")
 _TO_NAMES = attrgetter(*_NAMES)
+_NUL = rb"\u0000"
 _EVERYTHING = EventQuery()
 
 
@@ -196,14 +197,14 @@ def _append(unit: UnitOfWork, head: HeadRow, row: EventRow, disclosures: Sequenc
     if disclosures:
         audit_log.insert_disclosures(unit, disclosures)
     if tree.size % CHUNK_EVENTS == 0:
-        kept = (node for node in completed if node.level in KEPT_LEVELS)
-        audit_log.insert_nodes(unit, ((node.level, node.index, node.hash) for node in kept))
-        seal(unit, row.seq // CHUNK_EVENTS)
+        audit_log.insert_nodes(unit, (node for node in completed if node[0] in KEPT_LEVELS))
+    if tree.size % MOST_WAITING == 0:
+        seal(unit, tree.size)
 
 
 def _get_tree(head: HeadRow) -> CompactRange:
     try:
-        return CompactRange.unpack(head.size, head.frontier)
+        return CompactRange.read(head.size, head.frontier)
     except ValueError as error:
         raise Unverified(
             f"The head of the audit log is broken: {error}.",
@@ -212,6 +213,8 @@ def _get_tree(head: HeadRow) -> CompactRange:
 
 
 def _check_names(row: EventRow) -> None:
+    if len(row.leaf) <= MAX_NAME_BYTES and _NUL not in row.leaf:
+        return  # no name is longer than the leaf that holds it
     for field, name in zip(_NAMES, _TO_NAMES(row), strict=True):
         if name and ("\0" in name or len(name.encode()) > MAX_NAME_BYTES):
             raise InvalidInput(

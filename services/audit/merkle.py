@@ -8,7 +8,6 @@ needs a reader of such subtree hashes; checking needs nothing but the proof.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import NamedTuple
 
@@ -29,17 +28,12 @@ def node_hash(left: bytes, right: bytes) -> bytes:
     return sha256(b"\x01" + left + right).digest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subtree:
-    """The hash of one complete subtree."""
-
-    level: int
-    index: int
-    hash: bytes
+Subtree = tuple[int, int, bytes]
+"""Level, index and hash of a complete subtree."""
 
 
 class CompactRange(NamedTuple):
-    """What is needed of a tree to append to it: its size, and the roots of its complete subtrees, largest first.
+    """What is needed of a tree to append to it: its size, and the hashes of its complete subtrees, largest first.
 
     >>> tree = CompactRange.empty()
     >>> tree, _ = tree.append(leaf_hash(b"a"))
@@ -48,26 +42,26 @@ class CompactRange(NamedTuple):
     """
 
     size: int
-    peaks: tuple[bytes, ...]
+    frontier: bytes
+    """The hashes one after the other, as they are stored: every event reads and writes them."""
 
     @classmethod
     def empty(cls) -> CompactRange:
         """Return the tree without leaves."""
-        return cls(size=0, peaks=())
+        return cls(size=0, frontier=b"")
 
     @classmethod
-    def unpack(cls, size: int, frontier: bytes) -> CompactRange:
-        """Read what `frontier` wrote.
+    def read(cls, size: int, frontier: bytes) -> CompactRange:
+        """Return the tree with that size and frontier.
 
         Raises:
-            ValueError: there are not as many hashes as a tree of `size` leaves has peaks.
+            ValueError: there are not as many hashes as a tree of `size` leaves has complete subtrees at its edge.
         """
         if len(frontier) != HASH_BYTES * size.bit_count():
             raise ValueError(
                 f"a tree of {size} leaves has {size.bit_count()} peaks, not {len(frontier) / HASH_BYTES:g}"
             )
-        starts = range(0, len(frontier), HASH_BYTES)
-        return cls(size=size, peaks=tuple(frontier[start : start + HASH_BYTES] for start in starts))
+        return cls(size=size, frontier=frontier)
 
     @classmethod
     def of(cls, leaves: Iterable[bytes]) -> CompactRange:
@@ -78,26 +72,20 @@ class CompactRange(NamedTuple):
         return tree
 
     @property
-    def frontier(self) -> bytes:
-        """The peaks, one after the other."""
-        return b"".join(self.peaks)
-
-    @property
     def root(self) -> bytes:
         """The root hash of the tree."""
-        return _fold(self.peaks)
+        return _fold(self.frontier)
 
-    def append(self, leaf: bytes) -> tuple[CompactRange, tuple[Subtree, ...]]:
+    def append(self, leaf: bytes) -> tuple[CompactRange, list[Subtree]]:
         """Return the tree with the leaf hash `leaf` added, and the subtrees of level 1 and up that it completes."""
-        peaks = [*self.peaks, leaf]
+        size, frontier = self
         completed: list[Subtree] = []
-        level, index = 0, self.size
+        level, index, end = 0, size, len(frontier)
         while index & 1:
-            right = peaks.pop()
-            peaks[-1] = node_hash(peaks[-1], right)
-            level, index = level + 1, index >> 1
-            completed.append(Subtree(level=level, index=index, hash=peaks[-1]))
-        return CompactRange(size=self.size + 1, peaks=tuple(peaks)), tuple(completed)
+            leaf = node_hash(frontier[end - HASH_BYTES : end], leaf)
+            level, index, end = level + 1, index >> 1, end - HASH_BYTES
+            completed.append((level, index, leaf))
+        return CompactRange(size + 1, frontier[:end] + leaf), completed
 
 
 def join_complete(hashes: Sequence[bytes]) -> bytes:
@@ -231,13 +219,16 @@ def _hash_range(start: int, end: int, read: SubtreeReader) -> bytes:
         level = (end - start).bit_length() - 1
         peaks.append(read(level, start >> level))
         start += 1 << level
-    return _fold(tuple(peaks))
+    return _fold(b"".join(peaks))
 
 
-def _fold(peaks: tuple[bytes, ...]) -> bytes:
-    if not peaks:
+def _fold(frontier: bytes) -> bytes:
+    """Return the root above the complete subtrees of a frontier."""
+    if not frontier:
         return EMPTY_ROOT
-    root = peaks[-1]
-    for peak in reversed(peaks[:-1]):
-        root = node_hash(peak, root)
+    at = len(frontier) - HASH_BYTES
+    root = frontier[at:]
+    while at:
+        root = node_hash(frontier[at - HASH_BYTES : at], root)
+        at -= HASH_BYTES
     return root

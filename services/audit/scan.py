@@ -61,10 +61,12 @@ class Scan:
 
     Args:
         report: told what is wrong with an event.
+        sealed: of how many chunks the times and counts are kept.
     """
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, *, sealed: int) -> None:
         self._report = report
+        self._sealed = sealed
         self._promises: dict[int, list[tuple[str, bytes]]] = {}
         self._chunks = CompactRange.empty()
         self._rest = CompactRange.empty()
@@ -104,7 +106,7 @@ class Scan:
         return self._chunks.size * CHUNK_EVENTS
 
     def _join(self, rest: CompactRange) -> CompactRange:
-        return CompactRange(size=self._first + rest.size, peaks=self._chunks.peaks + rest.peaks)
+        return CompactRange(size=self._first + rest.size, frontier=self._chunks.frontier + rest.frontier)
 
     def _list_readable(self, unit: UnitOfWork, first: int, end: int) -> Sequence[Row]:
         """Return the events [first, end) up to one that the database cannot even read."""
@@ -163,13 +165,15 @@ class Scan:
         return found
 
     def _close(self, rows: Sequence[Row], hashes: list[bytes]) -> None:
-        """Compute what a sealed chunk keeps."""
+        """Compute what is kept of a chunk that is complete, and sealed or not."""
         chunk, root = self._chunks.size, join_complete(hashes)
         self._chunks, completed = self._chunks.append(root)
         self.nodes.append((TILE_HEIGHT, chunk, root))
-        for node in completed:
-            if TILE_HEIGHT + node.level in KEPT_LEVELS:
-                self.nodes.append((TILE_HEIGHT + node.level, node.index, node.hash))
+        for level, index, found in completed:
+            if TILE_HEIGHT + level in KEPT_LEVELS:
+                self.nodes.append((TILE_HEIGHT + level, index, found))
+        if chunk >= self._sealed:
+            return
         times = [row[_POSITION["ts_us"]] for row in rows]
         times = [moment if isinstance(moment, int) else 0 for moment in times]
         self.spans.append((chunk, min(times), max(times)))

@@ -15,7 +15,7 @@ from services.audit.log import AuditLog
 from services.audit.merkle import HASH_BYTES, CompactRange
 from services.audit.notes import Verifier, check_note, parse_checkpoint
 from services.audit.scan import Scan
-from services.audit.sealing import to_rows
+from services.audit.sealing import MOST_WAITING, to_rows
 from services.errors import Unverified
 from services.store import UnitOfWork, audit_log
 from services.store.audit_log import CHUNK_EVENTS
@@ -87,7 +87,7 @@ def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verificatio
             problems.append(problem)
 
     with audit.store.read() as unit:
-        scan = Scan(report)
+        scan = Scan(report, sealed=audit_log.count_sealed(unit))
         try:
             _verify(unit, audit.checkpoints, scan, report, progress)
         except Unverified as error:
@@ -169,8 +169,8 @@ def _check_root(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
 def _find_first(frontier: bytes, tree: CompactRange) -> int | None:
     """Return the first event below a peak that a head of the same size has otherwise, or None if its root alone is."""
     first = 0
-    for index, peak in enumerate(tree.peaks):
-        if frontier[index * HASH_BYTES : (index + 1) * HASH_BYTES] != peak:
+    for at in range(0, len(tree.frontier), HASH_BYTES):
+        if frontier[at : at + HASH_BYTES] != tree.frontier[at : at + HASH_BYTES]:
             return first
         first += 1 << ((tree.size - first).bit_length() - 1)
     return None
@@ -178,6 +178,9 @@ def _find_first(frontier: bytes, tree: CompactRange) -> int | None:
 
 def _check_kept(unit: UnitOfWork, scan: Scan, report: _Report) -> None:
     """Hold what was kept for speed against what the leaves say."""
+    sealed, due = audit_log.count_sealed(unit) * CHUNK_EVENTS, scan.tree.size // MOST_WAITING * MOST_WAITING
+    if sealed < due:
+        report(sealed, f"Events {sealed} to {due - 1} are not in the search index.")
     for level, index, _ in _differences(audit_log.list_nodes(unit), scan.nodes):
         first = index << level if isinstance(level, int) and 0 <= level <= _MAX_LEVEL else None
         report(first, f"The hash that was kept at level {level}, index {index} is not the one of its events.")

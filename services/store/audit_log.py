@@ -1,6 +1,6 @@
 """Tables of the audit log, and what appending to it and proving from it need.
 
-The leaf is the truth; the other columns are copies to search by, and what is sealed once in 256 events (a chunk) is
+The leaf is the truth; the other columns are copies to search by, and what is sealed of every 256 events (a chunk) is
 there for speed. Statements are written out, not built: appending is the hot path, and verification reads what is stored
 rather than what a column type makes of it.
 """
@@ -232,6 +232,12 @@ def insert_search(unit: UnitOfWork, words: Iterable[tuple[int, str]]) -> None:
 def insert_span(unit: UnitOfWork, chunk: int, low_us: int, high_us: int) -> None:
     """Keep the earliest and latest time in a chunk."""
     run(unit, "INSERT INTO audit_span (chunk, low_us, high_us) VALUES (?, ?, ?)", chunk, low_us, high_us)
+
+
+def count_sealed(unit: UnitOfWork) -> int:
+    """Return how many chunks are sealed: all up to the last one that is."""
+    last = run(unit, "SELECT max(chunk) FROM audit_span")[0][0]
+    return 0 if last is None else int(last) + 1
 
 
 def add_tallies(unit: UnitOfWork, rows: Iterable[TallyRow]) -> None:

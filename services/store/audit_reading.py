@@ -2,7 +2,7 @@
 
 A page goes by number. A time limit becomes limits on the number through the time spans of sealed chunks, so a clock
 that was set back costs speed and nothing else. Words are looked up in the index for sealed chunks; the events since the
-last seal, at most 255, are compared one by one.
+last seal, a few thousand at most, are compared one by one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from sqlalchemy import func, select
 
-from services.store.audit_log import CHUNK_EVENTS, EVENT, SPAN, TALLY, find_head, run
+from services.store.audit_log import CHUNK_EVENTS, EVENT, SPAN, TALLY, count_sealed, find_head, run
 from services.store.unit_of_work import UnitOfWork
 
 DAY_US = 86_400_000_000
@@ -123,8 +124,7 @@ def _list_totals(unit: UnitOfWork, field: str) -> list[Any]:
 
 
 def _sealed_size(unit: UnitOfWork) -> int:
-    head = find_head(unit)
-    return 0 if head is None else head.size // CHUNK_EVENTS * CHUNK_EVENTS
+    return count_sealed(unit) * CHUNK_EVENTS
 
 
 def _find_stretches(
@@ -133,7 +133,7 @@ def _find_stretches(
     """Yield where wanted events can be, by number: the sealed chunks, then what came after."""
     head = find_head(unit)
     size = 0 if head is None else head.size
-    sealed = size // CHUNK_EVENTS * CHUNK_EVENTS
+    sealed = _sealed_size(unit)
     low = 0 if after_seq is None else after_seq + 1
     high = size if before_seq is None else min(before_seq, size)
     first, end = _sealed_limits(unit, wanted, sealed)
@@ -162,7 +162,7 @@ def _read(
     if wanted.words and not stretch.is_sealed:
         order = "DESC" if newest_first else "ASC"
         rows = _run_where(unit, wanted, stretch, "SELECT audit_event.seq, leaf", f"ORDER BY audit_event.seq {order}")
-        return [(number, leaf) for number, leaf in rows if wanted.has_words(leaf)][:limit]
+        return list(islice(((number, leaf) for number, leaf in rows if wanted.has_words(leaf)), limit))
     found = _find_numbers(unit, wanted, stretch, newest_first=newest_first, limit=limit)
     marks = ", ".join("?" * len(found)) or "NULL"
     leaves = run(unit, f"SELECT seq, leaf FROM audit_event WHERE seq IN ({marks})", *found)  # noqa: S608 - marks alone

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from services.audit import AuditLog
+from services.audit import AuditLog, checkpoints
 from services.audit.keys import KeyRing
 from services.audit.notes import Checkpoint, Signer, Verifier, check_note, parse_checkpoint
 from services.audit.verification import verify_log
@@ -86,7 +86,10 @@ def test_what_a_stranger_signed_in_the_registry_says_nothing(audit: AuditLog) ->
     assert record(audit) == 1
 
 
-def test_writing_stops_as_soon_as_a_checkpoint_outside_says_otherwise(audit: AuditLog) -> None:
+def test_writing_stops_once_a_checkpoint_outside_says_otherwise(
+    audit: AuditLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checkpoints, "LOOK_AGAIN_S", 0.0)
     record(audit)
     signer = audit.checkpoints.get_signer()
     audit.checkpoints.write()

@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from services.audit import AuditLog, EventQuery
+from services.audit.sealing import MOST_WAITING
 from services.audit.verification import verify_log
 from services.errors import Conflict, InvalidInput, NotFound, Unreachable, Unverified
 from services.identity.actors import Actor
@@ -83,13 +84,25 @@ def test_an_event_vanishes_with_the_transaction_that_holds_it(audit: AuditLog) -
 
 
 def test_a_transaction_that_fails_takes_its_seal_with_it(audit: AuditLog) -> None:
-    fill(audit, 255)
+    fill(audit, MOST_WAITING - 1)
     with audit.store.write() as unit:
         audit.record(unit, actor=ADA, action="a:b:c", subject="lost")
-    assert record(audit, subject="kept") == 255
+        assert audit_log.count_sealed(unit) == 8
+    assert record(audit, subject="kept") == MOST_WAITING - 1
     assert audit.list_events(EventQuery(text="lost")).events == ()
-    assert [event.seq for event in audit.list_events(EventQuery(text="kept")).events] == [255]
+    assert [event.seq for event in audit.list_events(EventQuery(text="kept")).events] == [MOST_WAITING - 1]
     assert verify_log(audit).is_verified
+
+
+def test_whoever_signs_a_checkpoint_seals_what_is_complete(audit: AuditLog) -> None:
+    sealed = []
+    for count in (255, 1, 700, MOST_WAITING):
+        fill(audit, count)
+        audit.checkpoints.write()
+        with audit.store.read() as unit:
+            sealed.append(audit_log.count_sealed(unit))
+        assert verify_log(audit).is_verified
+    assert sealed == [0, 1, 3, 11]
 
 
 def test_values_that_are_nearly_json_are_taken(audit: AuditLog) -> None:

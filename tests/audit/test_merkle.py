@@ -229,20 +229,20 @@ def test_a_tree_does_not_begin_with_a_larger_one(old: int, new: int) -> None:
 
 @given(st.integers(0, 5000))
 def test_a_frontier_can_be_written_and_read(size: int) -> None:
-    tree = CompactRange(size=size, peaks=tuple(bytes([at] * 32) for at in range(size.bit_count())))
-    assert CompactRange.unpack(size, tree.frontier) == tree
+    tree = CompactRange(size=size, frontier=b"".join(bytes([at] * 32) for at in range(size.bit_count())))
+    assert CompactRange.read(size, tree.frontier) == tree
 
 
 def test_a_frontier_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="3 leaves"):
-        CompactRange.unpack(3, bytes(32))
+        CompactRange.read(3, bytes(32))
 
 
 def test_appending_names_the_subtrees_it_completes() -> None:
     tree = CompactRange.empty()
     for index in range(300):
         tree, completed = tree.append(read(0, index))
-        for node in completed:
-            assert node.hash == read(node.level, node.index)
-            assert (node.index + 1) << node.level == index + 1
+        for level, at, found in completed:
+            assert found == read(level, at)
+            assert (at + 1) << level == index + 1
         assert len(completed) == ((index + 1) & -(index + 1)).bit_length() - 1

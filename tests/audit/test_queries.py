@@ -17,7 +17,7 @@ from services.audit import AuditLog, Event, EventQuery
 from services.errors import InvalidInput
 from services.store import Store, audit_reading, open_store
 from services.store.migrations import upgrade
-from tests.audit.builders import ADA, BOB, open_log, record
+from tests.audit.builders import ADA, BOB, fill, open_log, record
 from tests.conftest import FakeClock
 
 WORDS = ("alpha", "beta", "gamma", "delta")
@@ -61,6 +61,7 @@ def history(history_store: Store, tmp_path_factory: pytest.TempPathFactory) -> A
                 reason=f"{WORDS[number % 4]} and {WORDS[number % 3]} {number}",
             )
         unit.commit()
+    audit.checkpoints.write()
     return audit
 
 
@@ -221,26 +222,30 @@ def test_an_accent_and_an_underscore_do_not_hide_a_word(any_store: Store, tmp_pa
     wanted = record(
         audit, subject="fraud_détector/7", reason="Genehmigt von Jürgen, 模型 通过", after={"list": [{"x": "deep"}]}
     )
-    for _ in range(300):
-        record(audit, subject="model/1", reason="something else")
-    for text in ("fraud", "DETECTOR", "detec", "jurgen", "Jürgen genehm", "模型", "deep", "detector 7"):
-        assert [event.seq for event in audit.list_events(EventQuery(text=text)).events] == [wanted], text
+    fill(audit, 300)
+    for _ in range(2):
+        for text in ("fraud détec", "DETECTOR", "detec", "jurgen", "Jürgen genehm", "模型", "deep", "detector 7"):
+            assert [event.seq for event in audit.list_events(EventQuery(text=text)).events] == [wanted], text
+        audit.checkpoints.write()
 
 
 def test_a_word_before_and_after_sealing_is_found_alike(any_store: Store, tmp_path: Path) -> None:
     audit = open_log(any_store, tmp_path / "home")
     for number in range(256):
-        record(audit, reason="'quoted\" & | ! :* words" if number == 100 else "plain", after={"number": -number})
-        if number in {101, 255}:
-            assert [event.seq for event in audit.list_events(EventQuery(text='"quot:* & !words')).events] == [100]
-            assert [event.seq for event in audit.list_events(EventQuery(text="-77")).events] == ([77])
+        record(audit, reason="'quoted\" & | ! :* WORDS" if number == 100 else "plain", after={"number": -number})
+    for _ in range(2):
+        assert [event.seq for event in audit.list_events(EventQuery(text='"quot:* & !words')).events] == [100]
+        assert [event.seq for event in audit.list_events(EventQuery(text="-77")).events] == [77]
+        assert not audit.list_events(EventQuery(text="uoted")).events
+        assert len(audit.list_events(EventQuery(text="plain"), newest_first=True).events) == 50
+        audit.checkpoints.write()
 
 
 def test_a_long_event_keeps_its_first_words(any_store: Store, tmp_path: Path) -> None:
     audit = open_log(any_store, tmp_path / "home")
     record(audit, subject="needle", after={"text": " ".join(f"word{number}" for number in range(20_000)) + "x" * 5000})
-    for _ in range(255):
-        record(audit)
+    fill(audit, 255)
+    audit.checkpoints.write()
     assert [event.seq for event in audit.list_events(EventQuery(text="needle word9")).events] == [0]
 
 

@@ -15,6 +15,7 @@ import pytest
 from services.audit import AuditLog, Personal
 from services.audit.disclosures import redact
 from services.audit.merkle import leaf_hash
+from services.audit.sealing import MOST_WAITING
 from services.audit.verification import verify_log
 from services.errors import GatehouseError, Unverified
 from services.store import Store, open_store
@@ -201,7 +202,8 @@ SINGLE_TAMPERINGS = [
         for index in (0, 1)
         for column in ("low_us", "high_us")
     ),
-    *((index * 256, f"DELETE FROM audit_span WHERE chunk = {index}") for index in (0, 1)),
+    (0, "DELETE FROM audit_span WHERE chunk = 0"),
+    (None, "DELETE FROM audit_span WHERE chunk = 1"),
     (512, "INSERT INTO audit_span VALUES (2, 0, 1)"),
     (0, "UPDATE audit_span SET chunk = chunk + 5"),
     *(
@@ -232,6 +234,17 @@ def test_whatever_else_is_changed_in_the_database_is_found(original: Installatio
 
 def test_enough_tamperings_are_tried() -> None:
     assert len(EVENT_TAMPERINGS) + len(SINGLE_TAMPERINGS) >= 300
+
+
+def test_what_was_sealed_of_a_long_log_cannot_be_unsealed(store: Store, tmp_path: Path) -> None:
+    audit = open_log(store, tmp_path)
+    fill(audit, MOST_WAITING)
+    assert verify_log(audit).is_verified
+    with store.engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM audit_span")
+        connection.exec_driver_sql("DELETE FROM audit_tally")
+    problem = verify_log(audit).problems[0]
+    assert (problem.seq, problem.message) == (0, "Events 0 to 2047 are not in the search index.")
 
 
 def test_two_events_that_change_places_are_found(installation: Installation) -> None:
