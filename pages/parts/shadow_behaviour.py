@@ -30,7 +30,10 @@ def show_distributions(figures: Figures) -> None:
             "Mean difference, at every look",
             f"{ui.figure(difference.mean.estimate, digits=4)} ({_bounds(difference.mean)})",
         ),
-        ("Mean size", ui.figure(difference.mean_abs, digits=4)),
+        (
+            "Mean size, at every look",
+            f"{ui.figure(difference.mean_abs.estimate, digits=4)} ({_bounds(difference.mean_abs)})",
+        ),
         ("Largest", ui.figure(difference.max_abs, digits=4)),
         ("Stability index (PSI)", ui.figure(drift.psi, digits=4)),
         ("Kolmogorov and Smirnov's distance", _bounds(drift.ks)),

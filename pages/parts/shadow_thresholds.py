@@ -60,6 +60,8 @@ _SLIDERS: Mapping[str, _Slider] = {
     "min_days": _Slider(label="Days at least", low=0, high=30, step=1, start=3),
 }
 _COUNTS = frozenset({"min_pairs", "min_days"})
+_OF_NUMBERS = frozenset({"max_mae_increase", "max_mean_abs_difference"})
+_OF_CLASSES = frozenset({"max_accuracy_loss"})
 
 
 def policy_in_force(gatehouse: Gatehouse, model: str) -> tuple[ShadowPolicy, str]:
@@ -75,22 +77,31 @@ def show_judge(figures: Figures, policy: ShadowPolicy, revision: str) -> None:
     """Draw the thresholds of the judge as sliders, and the verdict under them."""
     st.markdown(f":gray[In force: {ui.md(revision)}. Moving a slider changes nothing but what is drawn here.]")
     in_force = {name: value for name, value in asdict(policy).items() if value is not None}
+    is_regression = figures.task is Task.REGRESSION
+    offered = [name for name in _SLIDERS if name not in (_OF_CLASSES if is_regression else _OF_NUMBERS)]
+    # As the judge has it: numbers need not agree within a hundredth unless somebody asks for it.
+    passed_over = {"min_agreement"} - policy.named if is_regression else set()
+    looked_at = [name for name in offered if name in in_force.keys() - passed_over]
     chosen = st.pills(
         "Thresholds",
-        list(_SLIDERS),
+        offered,
         selection_mode="multi",
-        default=[name for name in _SLIDERS if name in in_force],
+        default=looked_at,
         format_func=lambda name: name.removeprefix("max_").removeprefix("min_").replace("_", " "),
         key="judged_by",
     )
     moved: dict[str, float | None] = dict.fromkeys(name for name in _SLIDERS if name not in _COUNTS)
     with st.grid(2, min_column_width=260):
-        for name in _SLIDERS:
+        for name in offered:
             if name in chosen:
                 moved[name] = _slide(name, in_force.get(name))
     counts = {name: int(moved.pop(name) or 0) for name in _COUNTS if name in moved}
     # A count that is not looked at asks for none.
-    drafted = replace(policy, **dict.fromkeys(_COUNTS, 0) | counts | moved)  # type: ignore[arg-type]
+    drafted = replace(
+        policy,
+        named=policy.named | (set(chosen) - set(looked_at)),
+        **dict.fromkeys(_COUNTS, 0) | counts | moved,  # type: ignore[arg-type]
+    )
     judgement = judge(figures, drafted)
     show_verdict(judgement)
     show_checks(judgement, key="moved_checks")
@@ -109,7 +120,7 @@ def _slide(name: str, in_force: float | None) -> float:
         format=f"%.3g{slider.unit.replace('%', '%%')}",
         key=f"judge_{name}",
     )
-    return moved / slider.scale
+    return in_force if in_force is not None and moved == float(start) else moved / slider.scale
 
 
 def decision_thresholds(gatehouse: Gatehouse, model: str) -> tuple[Mapping[str, float], str]:

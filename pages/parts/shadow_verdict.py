@@ -107,7 +107,7 @@ def _quality_card(figures: Figures) -> ui.Card:
         )
     return ui.Card(
         label="Mean size of the difference",
-        value=ui.figure(difference.mean_abs, digits=4),
+        value=ui.figure(difference.mean_abs.estimate, digits=4),
         delta=f"largest {ui.figure(difference.max_abs)}",
     )
 

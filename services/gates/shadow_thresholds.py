@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from services.gates.kinds import BaseGate
 from services.shadow.policy import ShadowPolicy
@@ -12,4 +11,4 @@ from services.shadow.policy_file import thresholds_of_gates
 
 def read_shadow_policy(gates: Sequence[BaseGate]) -> ShadowPolicy:
     """Return the thresholds of some gates; what none of them names stays as it is by default."""
-    return replace(ShadowPolicy(), **thresholds_of_gates([gate.model_dump() for gate in gates]))
+    return ShadowPolicy.naming(**thresholds_of_gates([gate.model_dump() for gate in gates]))

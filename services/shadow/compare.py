@@ -40,5 +40,8 @@ def compare(
         Conflict: the log changed while it was read.
     """
     found = read_log(log, engine=open_engine(engine), home=home, progress=progress)
-    figures = measure(found, champion=champion, candidate=candidate, by=by)
-    return Comparison(figures=figures, judgement=judge(figures, policy or ShadowPolicy()))
+    figures = measure(found, champion=champion, candidate=candidate)
+    # What is listed is a matter of looking: the verdict rests on every slice.
+    judgement = judge(figures, policy or ShadowPolicy())
+    listed = figures if by is None else measure(found, champion=champion, candidate=candidate, by=by)
+    return Comparison(figures=listed, judgement=judgement)

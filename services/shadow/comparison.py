@@ -74,10 +74,11 @@ def _scores(figures: Figures) -> dict[str, Any]:
     return {
         "score_difference": {
             "mean": difference.mean.estimate,
-            "mean_abs": difference.mean_abs,
+            "mean_abs": difference.mean_abs.estimate,
             "max_abs": difference.max_abs,
             "pairs": difference.pairs,
             "always_valid": {"low": difference.mean.low, "high": difference.mean.high},
+            "mean_abs_always_valid": {"low": difference.mean_abs.low, "high": difference.mean_abs.high},
             "correlation": difference.correlation,
         },
         "psi": drift.psi,

@@ -12,7 +12,7 @@ from services.shadow.answers import SIDES, Carried
 from services.shadow.cells import Cell
 from services.shadow.distributions import Paired, pair_up, rank_probability
 from services.shadow.figures import Basis, Labels, Regression
-from services.shadow.statistics import Interval, PairedTest, always_valid_mean, mcnemar, wilson
+from services.shadow.statistics import Interval, PairedTest, always_valid_change, always_valid_mean, mcnemar, wilson
 
 TIGHTEST_AT = 1_000
 """At how many pairs always-valid intervals of means are at their best: about when verdicts begin to be possible."""
@@ -58,9 +58,7 @@ def measure_labels(valid: Sequence[Cell], histograms: pa.Table) -> Labels:
         labelled=labelled,
         champion_accuracy=wilson(right[0], labelled),
         candidate_accuracy=wilson(right[1], labelled),
-        accuracy_change=always_valid_mean(
-            labelled, candidate_alone - champion_alone, candidate_alone + champion_alone, tightest_at=TIGHTEST_AT
-        ),
+        accuracy_change=always_valid_change(labelled, champion_alone, candidate_alone, tightest_at=TIGHTEST_AT),
         positive=positive,
         auc=auc,
     )

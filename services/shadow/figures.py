@@ -64,7 +64,7 @@ class ScoreDifference:
 
     pairs: int = 0
     mean: Interval = field(default_factory=Interval)
-    mean_abs: float | None = None
+    mean_abs: Interval = field(default_factory=Interval)
     max_abs: float | None = None
     correlation: float | None = None
 

@@ -3,6 +3,8 @@
 Every check holds an interval against its threshold: passed or failed when the whole interval lies on one side, else
 inconclusive. Rates and means have intervals that are good at every look, since a log is judged again and again as it
 grows. No data passes nothing: a check that cannot be made is inconclusive, and without enough pairs none is judged.
+What stood in a file that could not be read may be what the candidate failed on, so nothing is promoted past it unless
+the policy lets it (docs/decisions/shadow-what-was-not-read.md).
 """
 
 from __future__ import annotations
@@ -96,20 +98,32 @@ def _lacks(figures: Figures, policy: ShadowPolicy) -> Iterator[str]:
         yield "The log compares a version with itself."
     if len(figures.versions) > 1:
         yield f"The log mixes {len(figures.versions)} pairs of versions; choose a champion and a candidate."
-    if figures.valid_pairs < max(1, policy.min_pairs):
-        yield f"{figures.valid_pairs} of {figures.pairs} pairs are valid, and {policy.min_pairs} are needed."
+    needed = max(1, policy.min_pairs)
+    if figures.valid_pairs < needed:
+        yield f"{figures.valid_pairs} of {figures.pairs} pairs are valid, and {needed} are needed."
     if figures.days < policy.min_days:
-        yield f"Valid pairs span {figures.days} days, and {policy.min_days} are needed."
+        days = f"{figures.days} day{'' if figures.days == 1 else 's'}"
+        yield f"Valid pairs span {days}, and {policy.min_days} are needed."
+    unread = figures.coverage.unread
+    if len(unread) > policy.max_unread_files:
+        more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
+        yield (
+            f"What stands in {unread[0]}{more} could not be read;"
+            f" {policy.max_unread_files or 'no'} such files are let pass."
+        )
 
 
 def _checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:
     if policy.max_error_rate is not None:
         observed = figures.failures["candidate"].always_valid
         yield _at_most(_ERROR_RATE, "The candidate's failure rate", observed, policy.max_error_rate, "ratio")
-    if figures.task is Task.REGRESSION:
-        yield _regression_check(figures, policy)
-    else:
-        yield from _decision_checks(figures, policy)
+    is_regression = figures.task is Task.REGRESSION
+    if policy.min_agreement is not None and (not is_regression or "min_agreement" in policy.named):
+        observed = figures.agreement.always_valid
+        yield _at_least("agreement", "Agreement", observed, policy.min_agreement, "ratio")
+    if policy.min_slice_agreement is not None:
+        yield _slice_check(figures.slices, policy, policy.min_slice_agreement)
+    yield from _regression_checks(figures, policy) if is_regression else _label_checks(figures, policy)
     yield from _latency_checks(figures, policy)
     if policy.max_psi is not None:
         psi = figures.drift.psi
@@ -117,54 +131,54 @@ def _checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:
         yield _at_most("psi", "The stability index of the scores", observed, policy.max_psi, "")
 
 
-def _decision_checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:
-    if policy.min_agreement is not None:
-        observed = figures.agreement.always_valid
-        yield _at_least("agreement", "Agreement", observed, policy.min_agreement, "ratio")
-    if policy.min_slice_agreement is not None:
-        yield _slice_check(figures.slices, policy, policy.min_slice_agreement)
-    # Labels come late: few of them neither block nor carry a verdict.
-    has_labels = figures.labels.labelled >= policy.min_pairs and figures.labels.accuracy_change.estimate is not None
-    if policy.max_accuracy_loss is not None and has_labels:
-        observed = _negated(figures.labels.accuracy_change)
+def _label_checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:
+    """Yield what labels say. They come late: few of them carry no verdict, and block one only if they are asked for."""
+    change = figures.labels.accuracy_change
+    has_labels = figures.labels.labelled >= max(1, policy.min_pairs) and change.estimate is not None
+    if policy.max_accuracy_loss is not None and (has_labels or "max_accuracy_loss" in policy.named):
+        observed = _negated(change) if has_labels else Interval()
         yield _at_most("accuracy_loss", "The loss of accuracy", observed, policy.max_accuracy_loss, "ratio")
 
 
 def _slice_check(slices: Sequence[Slice], policy: ShadowPolicy, threshold: float) -> Check:
-    """Check the worst slice that is large enough; the error is shared among as many as are looked at."""
-    large = [one for one in slices if one.pairs >= max(1, policy.min_pairs)]
+    """Check the worst slice that is large enough; the error is shared among as many as are looked at.
+
+    One that is large enough but for pairs that are not valid is not known to pass.
+    """
+    needed = max(1, policy.min_pairs)
+    large = [one for one in slices if one.pairs + one.invalid >= needed]
     checks = []
     for one in large:
-        observed = always_valid_rate(one.agreeing, one.pairs, alpha=ALPHA / len(large))
-        checks.append(
-            _at_least("slice_agreement", f"Agreement where {one.column} is {one.value!r}", observed, threshold, "ratio")
-        )
+        is_known = one.pairs >= needed
+        observed = always_valid_rate(one.agreeing, one.pairs, alpha=ALPHA / len(large)) if is_known else Interval()
+        what = f"Agreement where {one.column} is {'any rarer value' if one.is_rest else repr(one.value)}"
+        checks.append(_at_least("slice_agreement", what, observed, threshold, "ratio"))
     if not checks:
         return _at_least("slice_agreement", "Agreement of slices", Interval(), threshold, "ratio")
     severity = {Outcome.FAILED: 0, Outcome.INCONCLUSIVE: 1, Outcome.PASSED: 2}
     return min(checks, key=lambda check: (severity[check.outcome], check.observed.estimate or 0.0))
 
 
-def _regression_check(figures: Figures, policy: ShadowPolicy) -> Check:
-    regression = figures.regression
-    if policy.max_mae_increase is not None and regression.labelled >= max(1, policy.min_pairs):
+def _regression_checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:
+    """Yield what numbers are held to: their errors or, if few have labels and nobody asked for them, the difference."""
+    regression, limit, size = figures.regression, policy.max_mae_increase, policy.max_mean_abs_difference
+    has_labels = limit is not None and regression.labelled >= max(1, policy.min_pairs)
+    if limit is not None and has_labels:
         observed = _over(regression.error_change, regression.champion_mae)
-        return _at_most(
-            "mae_increase", "The growth of the mean absolute error", observed, policy.max_mae_increase, "ratio"
+        yield _at_most("mae_increase", "The growth of the mean absolute error", observed, limit, "ratio")
+    elif size is None or "max_mae_increase" in policy.named:
+        message = f"{regression.labelled} pairs have a label to measure errors by"
+        yield Check(
+            name="mae_increase",
+            outcome=Outcome.INCONCLUSIVE,
+            observed=Interval(),
+            threshold=limit or 0.0,
+            unit="ratio",
+            message=f"{message}, and the policy limits no difference." if size is None else f"{message}, too few.",
         )
-    size = figures.difference.mean_abs
-    if policy.max_mean_abs_difference is not None:
-        observed = Interval(estimate=size, low=size, high=size)
-        limit = policy.max_mean_abs_difference
-        return _at_most("mean_abs_difference", "The mean size of the difference", observed, limit, "")
-    return Check(
-        name="mae_increase",
-        outcome=Outcome.INCONCLUSIVE,
-        observed=Interval(),
-        threshold=policy.max_mae_increase or 0.0,
-        unit="ratio",
-        message=f"{regression.labelled} pairs have a label to measure errors by, and the policy limits no difference.",
-    )
+    if size is not None:
+        observed = figures.difference.mean_abs
+        yield _at_most("mean_abs_difference", "The mean size of the difference", observed, size, "")
 
 
 def _latency_checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:

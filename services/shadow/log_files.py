@@ -141,15 +141,14 @@ def list_log_files(log: Path) -> tuple[list[LogFile], list[Problem]]:
     problems: list[Problem] = []
     for name in sorted(_walk(log, problems)):
         try:
-            reason = _find_misfit(log / name)
-            if reason is None:
+            misfit = _find_misfit(log, name)
+            if misfit is None:
                 files.append(_found(log, name))
         except FileNotFoundError:
             continue
         except OSError as error:
-            reason = f"cannot be opened: {error.strerror}"
-        if reason is not None:
-            problems.append(Problem(file=name, message=reason))
+            misfit = Problem(file=name, message=f"cannot be opened: {error.strerror}")
+        problems += [] if misfit is None else [misfit]
     return files, problems
 
 
@@ -214,12 +213,14 @@ def _walk(log: Path, problems: list[Problem]) -> Iterator[str]:
                 yield Path(folder, name).relative_to(log).as_posix()
 
 
-def _find_misfit(path: Path) -> str | None:
+def _find_misfit(log: Path, name: str) -> Problem | None:
+    path = log / name
     if path.is_symlink():
-        return "is a symbolic link, which is not followed"
+        return Problem(file=name, message="is a symbolic link, which is not followed")
     if path.suffix != _SUFFIX:
-        return f"is no {_SUFFIX} file"
-    return None if stat.S_ISREG(path.stat().st_mode) else "is no regular file"
+        # Whatever it is, no writer of logs put pairs into it.
+        return Problem(file=name, message=f"is no {_SUFFIX} file", rows=0)
+    return None if stat.S_ISREG(path.stat().st_mode) else Problem(file=name, message="is no regular file")
 
 
 def _found(log: Path, name: str) -> LogFile:

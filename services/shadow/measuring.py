@@ -167,7 +167,9 @@ def _difference(valid: Sequence[Cell], numbers: Mapping[str, float]) -> ScoreDif
     return ScoreDifference(
         pairs=pairs,
         mean=always_valid_mean(pairs, total, squared, tightest_at=TIGHTEST_AT),
-        mean_abs=sum(cell.difference_size for cell in scored) / pairs,
+        mean_abs=always_valid_mean(
+            pairs, sum(cell.difference_size for cell in scored), squared, tightest_at=TIGHTEST_AT
+        ),
         max_abs=max(cell.difference_most for cell in scored),
         correlation=related,
     )

@@ -7,7 +7,6 @@ and `candidate_error_rate`. Thresholds that a file does not name stay as they ar
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +43,7 @@ class _Thresholds(BaseModel):
     max_accuracy_loss: _Ratio | None = ShadowPolicy().max_accuracy_loss
     max_mae_increase: _Size | None = ShadowPolicy().max_mae_increase
     max_mean_abs_difference: _Size | None = ShadowPolicy().max_mean_abs_difference
+    max_unread_files: _Count = ShadowPolicy().max_unread_files
 
 
 def read_policy_file(path: Path) -> ShadowPolicy:
@@ -77,11 +77,11 @@ def _parse(document: YamlDocument, thresholds: Any, place: str) -> ShadowPolicy:
             next_step="Name thresholds such as `min_agreement: 0.95`, or gates of kind shadow.",
         )
     try:
-        return ShadowPolicy(**_Thresholds.model_validate(thresholds).model_dump())
+        return ShadowPolicy.naming(**_Thresholds.model_validate(thresholds).model_dump(exclude_unset=True))
     except ValidationError as error:
         told = [_tell(document, place, problem) for problem in error.errors()]
         raise InvalidInput(
-            "; ".join(told) + ".", next_step=f"The thresholds are {', '.join(asdict(ShadowPolicy()))}."
+            "; ".join(told) + ".", next_step=f"The thresholds are {', '.join(_Thresholds.model_fields)}."
         ) from error
 
 

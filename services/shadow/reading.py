@@ -43,6 +43,11 @@ class Coverage:
     changed: tuple[str, ...] = ()
     deleted: tuple[str, ...] = ()
 
+    @property
+    def unread(self) -> tuple[str, ...]:
+        """Names of files whose rows, if they hold any, do not count."""
+        return tuple(dict.fromkeys(one.file for one in self.problems if not one.is_counted and one.rows != 0))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogState:

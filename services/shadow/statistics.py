@@ -19,6 +19,9 @@ ALPHA = 0.05
 _PRIOR = 50.0
 _RATE_PRIOR = 0.5
 _MAX_LOG = 700.0
+# Asymptotic intervals of fewer values than these would be of no width by chance.
+_FEWEST = 30
+_PLUS = 4
 _TOLERANCE = 1e-12
 
 Floats = npt.NDArray[np.float64]
@@ -69,7 +72,12 @@ def wilson(successes: int, total: int, *, alpha: float = ALPHA) -> Interval:
     if total == 0:
         return Interval()
     low, high = proportion_confint(successes, total, alpha=alpha, method="wilson")
-    return Interval(estimate=successes / total, low=float(low), high=float(high))
+    # What rounding leaves of 0 and 1 lies on the wrong side of the estimate.
+    return Interval(
+        estimate=successes / total,
+        low=float(low) if successes else 0.0,
+        high=float(high) if successes < total else 1.0,
+    )
 
 
 def always_valid_rate(successes: int, total: int, *, alpha: float = ALPHA) -> Interval:
@@ -166,18 +174,34 @@ def always_valid_mean(
 
     Args:
         count: how many values there are; `total` is their sum, `total_squared` that of their squares.
-        tightest_at: at how many values the interval should be at its best.
+        tightest_at: at how many values the interval should be at its best. Of a handful there is none.
     """
     if count == 0:
         return Interval()
     mean = total / count
-    if count == 1:
+    if count < _FEWEST:
         return Interval(estimate=mean)
     deviation = math.sqrt(max(0.0, total_squared / count - mean**2) * count / (count - 1))
     rho_squared = (-2 * math.log(alpha) + math.log(1 - 2 * math.log(alpha))) / tightest_at
     spread = count * rho_squared + 1
     radius = deviation * math.sqrt(2 * spread / (count**2 * rho_squared) * math.log(math.sqrt(spread) / alpha))
     return Interval(estimate=mean, low=mean - radius, high=mean + radius)
+
+
+def always_valid_change(count: int, b: int, c: int, *, tightest_at: int, alpha: float = ALPHA) -> Interval:
+    """Return the mean of values of -1 (`b` of them), 1 (`c`) and 0, with an interval that holds at every look.
+
+    As long as few differ, what was seen says little of how much they vary: four more, two each way, are counted in.
+    Without them the interval of a rate of 0.3 % missed it in 27 of 100 logs.
+
+    >>> always_valid_change(500, 0, 0, tightest_at=1000).high > 0.01
+    True
+    """
+    squared = (b + c + _PLUS) * count / (count + _PLUS)
+    found = always_valid_mean(count, c - b, squared, tightest_at=tightest_at, alpha=alpha)
+    if found.low is None or found.high is None:
+        return found
+    return Interval(estimate=found.estimate, low=max(-1.0, found.low), high=min(1.0, found.high))
 
 
 def correlation(count: int, sums: Sequence[float]) -> float | None:

@@ -69,7 +69,7 @@ def test_any_other_answer_ends_with_1_and_says_why(home: Home, tmp_path: Path, l
     log = write_days(tmp_path / "log", days=1)
     ran = home.run("shadow", "compare", "--log", log, "--policy", lenient, "--json")
     assert (ran.code, ran.json["judgement"]["outcome"]) == (1, "not_yet")
-    assert ran.json["judgement"]["reasons"] == ["Valid pairs span 1 days, and 2 are needed."]
+    assert ran.json["judgement"]["reasons"] == ["Valid pairs span 1 day, and 2 are needed."]
     lenient.write_text(LENIENT.replace("0.5", "0.999"))
     write_days(log, days=3)
     ran = home.run("shadow", "compare", "--log", log, "--policy", lenient, "--json")
@@ -120,6 +120,29 @@ def test_bad_input_ends_with_2_and_is_named(home: Home, tmp_path: Path, argument
     assert ran.code == 2
     assert told in ran.json["error"]["message"]
     assert ran.json["error"]["next_step"]
+
+
+def test_what_is_listed_does_not_change_the_verdict(home: Home, tmp_path: Path, lenient: Path) -> None:
+    decisions = ["allow"] * 200 + ["block"] * 200
+    both = {"champion_decision": ["allow"] * 400, "candidate_decision": decisions, "label": decisions}
+    log = write_days(tmp_path / "log", days=3, rows=400, slice_place=["good"] * 200 + ["bad"] * 200, **both)
+    thresholds = LENIENT.replace("min_agreement: 0.5", "min_agreement: 0.3\nmin_slice_agreement: 0.4")
+    lenient.write_text(thresholds)
+    for by in ([], ["--by", "country"]):
+        ran = home.run("shadow", "compare", "--log", log, "--policy", lenient, *by, "--json")
+        assert (ran.code, ran.json["judgement"]["outcome"]) == (1, "stop")
+        assert "slice_place is 'bad'" in ran.json["judgement"]["reasons"][0]
+
+
+def test_a_file_that_cannot_be_read_keeps_a_candidate_from_promotion(home: Home, tmp_path: Path, lenient: Path) -> None:
+    log = write_days(tmp_path / "log", days=3)
+    (log / "dt=2026-03-01" / "torn.parquet").write_bytes(b"PAR1")
+    ran = home.run("shadow", "compare", "--log", log, "--policy", lenient, "--json")
+    assert (ran.code, ran.json["judgement"]["outcome"], ran.json["pairs"]) == (1, "not_yet", 1200)
+    assert "dt=2026-03-01/torn.parquet could not be read" in ran.json["judgement"]["reasons"][0]
+    lenient.write_text(f"{LENIENT}max_unread_files: 1\n")
+    ran = home.run("shadow", "compare", "--log", log, "--policy", lenient, "--json")
+    assert (ran.code, ran.json["judgement"]["outcome"]) == (0, "promote")
 
 
 def test_an_engine_nobody_knows_is_a_wrong_option(home: Home, tmp_path: Path) -> None:

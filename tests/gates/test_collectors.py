@@ -280,6 +280,17 @@ def test_the_shadow_comparison_is_read_from_the_log_of_both_versions(tmp_path: P
     assert found.candidate_error_rate == pytest.approx(0.1)
 
 
+def test_a_log_with_a_file_that_cannot_be_read_is_no_evidence(tmp_path: Path) -> None:
+    write_log(tmp_path / "shadow" / "fraud_detector", days=3)
+    (tmp_path / "shadow" / "fraud_detector" / "dt=2026-02-01" / "part-1.parquet").write_bytes(b"PAR1")
+    registry = FakeRegistry()
+    champion = add_version(registry)
+    collector = ShadowCollector(tmp_path / "shadow", home=tmp_path, engine="duckdb")
+    found = collector.collect(subject(registry, add_version(registry), champion=champion))
+    told = "The log is not whole: what stands in dt=2026-02-01/part-1.parquet could not be read."
+    assert found == Absent(reason=told)
+
+
 def test_a_log_of_other_versions_or_of_none_is_no_evidence(tmp_path: Path) -> None:
     registry = FakeRegistry()
     champion = add_version(registry)

@@ -26,8 +26,9 @@ from services.shadow.figures import (
     VersionPair,
 )
 from services.shadow.judge import Outcome, Verdict, judge
+from services.shadow.log_files import Problem
 from services.shadow.policy import ShadowPolicy
-from services.shadow.statistics import Interval, always_valid_mean, always_valid_rate, wilson
+from services.shadow.statistics import Interval, always_valid_change, always_valid_rate, wilson
 from tests.shadow.builders import LAW, coverage, figures, pairs, write_days
 from tests.shadow.test_measuring import regression
 
@@ -215,8 +216,7 @@ def test_drift_of_the_scores_can_be_limited() -> None:
 
 
 def labelled(count: int, b: int, c: int) -> Labels:
-    change = always_valid_mean(count, c - b, b + c, tightest_at=1000)
-    return Labels(labelled=count, accuracy_change=change)
+    return Labels(labelled=count, accuracy_change=always_valid_change(count, b, c, tightest_at=1000))
 
 
 def test_labels_count_once_there_are_enough() -> None:
@@ -225,6 +225,46 @@ def test_labels_count_once_there_are_enough() -> None:
     assert judge(replace(good(), labels=labelled(3000, 10, 400)), POLICY).verdict is Verdict.PROMOTE
     assert judge(replace(good(), labels=labelled(600, 60, 55)), POLICY).verdict is Verdict.CONTINUE
     assert "accuracy_loss" not in outcomes(replace(good(), labels=Labels(labelled=3000)))
+
+
+@pytest.mark.parametrize("labels", [Labels(), Labels(labelled=3000), labelled(100, 0, 0)])
+def test_a_loss_of_accuracy_that_is_asked_for_and_not_known_promotes_nothing(labels: Labels) -> None:
+    asked = ShadowPolicy.naming(max_accuracy_loss=0.02)
+    assert judge(replace(good(), labels=labels), POLICY).verdict is Verdict.PROMOTE
+    found = judge(replace(good(), labels=labels), asked)
+    assert found.verdict is Verdict.CONTINUE
+    assert found.reasons == ("The loss of accuracy is not known, and has to be at most 2.00%.",)
+
+
+def test_a_few_hundred_labels_do_not_prove_that_nothing_was_lost() -> None:
+    found = replace(good(), labels=labelled(500, 0, 0))
+    assert judge(found, replace(POLICY, max_accuracy_loss=0.005)).verdict is Verdict.CONTINUE
+    assert judge(found, replace(POLICY, max_accuracy_loss=0.02)).verdict is Verdict.PROMOTE
+
+
+def unread(*names: str) -> Figures:
+    problems = tuple(Problem(file=name, message="cannot be read as Parquet: torn") for name in names)
+    return replace(good(), coverage=coverage(problems=problems))
+
+
+def test_what_could_not_be_read_keeps_a_candidate_from_promotion_unless_the_policy_lets_it_pass() -> None:
+    found = judge(unread("a.parquet"), POLICY)
+    assert found.verdict is Verdict.NOT_YET
+    assert found.reasons == ("What stands in a.parquet could not be read; no such files are let pass.",)
+    assert judge(unread("a.parquet"), replace(POLICY, max_unread_files=1)).verdict is Verdict.PROMOTE
+    two = judge(unread("a.parquet", "b.parquet"), replace(POLICY, max_unread_files=1))
+    assert two.reasons == ("What stands in a.parquet and 1 more could not be read; 1 such files are let pass.",)
+
+
+def test_what_was_not_read_does_not_keep_a_candidate_from_being_stopped() -> None:
+    bad = replace(good(5000, 0), coverage=unread("a.parquet").coverage)
+    assert judge(bad, POLICY).verdict is Verdict.STOP
+
+
+def test_a_file_that_holds_no_pairs_is_not_missed() -> None:
+    stray = Problem(file="notes.txt", message="is no .parquet file", rows=0)
+    counted = Problem(file="a.parquet", column="label", message="is missing; read as null", is_counted=True)
+    assert judge(replace(good(), coverage=coverage(problems=(stray, counted))), POLICY).verdict is Verdict.PROMOTE
 
 
 def one_slice(value: str | None, pairs: int, agreeing: int) -> Slice:
@@ -250,6 +290,17 @@ def test_the_worst_slice_that_is_large_enough_can_be_held_to_a_threshold() -> No
     assert judge(replace(good(), slices=slices[:1]), policy).verdict is Verdict.CONTINUE
 
 
+def test_a_slice_that_the_candidate_always_fails_on_is_not_passed_over() -> None:
+    failing = Slice(
+        column="slice_country", value="XX", pairs=3, invalid=1000, agreeing=3, rate=1.0, low=None, high=None
+    )
+    policy = replace(POLICY, min_slice_agreement=0.8)
+    slices = (one_slice("FR", 1000, 990), failing)
+    found = judge(replace(good(), slices=slices), policy)
+    assert found.verdict is Verdict.CONTINUE
+    assert "slice_country is 'XX' is not known" in found.reasons[0]
+
+
 def test_a_slice_among_many_needs_more_evidence_to_stop_than_one_alone() -> None:
     low = one_slice("DE", 1000, 740)
     policy = replace(POLICY, min_slice_agreement=(always_valid_rate(740, 1000).high or 0.0) + 0.002)
@@ -263,7 +314,7 @@ def regression_figures(mae: float, change: float, labelled: int = 2000) -> Figur
     return replace(
         good(),
         task=Task.REGRESSION,
-        difference=ScoreDifference(pairs=5000, mean_abs=3.0),
+        difference=ScoreDifference(pairs=5000, mean_abs=Interval(estimate=3.0, low=2.5, high=3.5)),
         regression=Regression(labelled=labelled, champion_mae=mae, candidate_mae=mae + change, error_change=spread),
     )
 
@@ -282,6 +333,22 @@ def test_a_regression_without_labels_needs_a_limit_on_its_differences() -> None:
     assert "10 pairs have a label" in found.reasons[0]
     assert judge(unlabelled, replace(POLICY, max_mean_abs_difference=5.0)).verdict is Verdict.PROMOTE
     assert judge(unlabelled, replace(POLICY, max_mean_abs_difference=2.0)).verdict is Verdict.STOP
+    assert judge(unlabelled, replace(POLICY, max_mean_abs_difference=3.0)).verdict is Verdict.CONTINUE
+
+
+def test_every_limit_on_a_regression_that_is_named_is_held_to() -> None:
+    both = ShadowPolicy.naming(max_mae_increase=0.02, max_mean_abs_difference=2.0)
+    assert judge(regression_figures(4.0, -0.5), both).verdict is Verdict.STOP
+    both = replace(both, max_mean_abs_difference=5.0)
+    assert judge(regression_figures(4.0, -0.5), both).verdict is Verdict.PROMOTE
+    few = judge(regression_figures(4.0, -0.5, labelled=10), both)
+    assert few.verdict is Verdict.CONTINUE
+    assert few.reasons == ("10 pairs have a label to measure errors by, too few.",)
+    agreement = replace(regression_figures(4.0, -0.5), agreement=Agreement(always_valid=always_valid_rate(100, 5000)))
+    assert judge(agreement, POLICY).verdict is Verdict.PROMOTE
+    assert judge(agreement, ShadowPolicy.naming(min_agreement=0.9)).verdict is Verdict.STOP
+    slices = replace(regression_figures(4.0, -0.5), slices=(one_slice("DE", 1000, 100),))
+    assert judge(slices, replace(POLICY, min_slice_agreement=0.8)).verdict is Verdict.STOP
 
 
 @LAW

@@ -78,7 +78,7 @@ def test_what_may_not_be_opened_is_named(tmp_path: Path) -> None:
 def test_a_file_that_goes_while_we_look_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, pairs(1))
 
-    def vanish(_path: Path) -> None:
+    def vanish(_log: Path, _name: str) -> None:
         path.unlink(missing_ok=True)
 
     monkeypatch.setattr("services.shadow.log_files._find_misfit", vanish)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 
@@ -11,8 +10,6 @@ import pytest
 from services.errors import InvalidInput, NotFound
 from services.shadow.policy import ShadowPolicy
 from services.shadow.policy_file import read_policy_file
-
-DEFAULT = ShadowPolicy()
 
 
 def read(tmp_path: Path, text: str) -> ShadowPolicy:
@@ -23,11 +20,11 @@ def read(tmp_path: Path, text: str) -> ShadowPolicy:
 
 def test_a_mapping_of_thresholds_replaces_those_it_names(tmp_path: Path) -> None:
     found = read(tmp_path, "min_days: 1\nmin_agreement: 0.99\nmax_latency_p99_ms: null\n")
-    assert found == replace(DEFAULT, min_days=1, min_agreement=0.99, max_latency_p99_ms=None)
+    assert found == ShadowPolicy.naming(min_days=1, min_agreement=0.99, max_latency_p99_ms=None)
 
 
 def test_thresholds_may_stand_under_shadow(tmp_path: Path) -> None:
-    assert read(tmp_path, "kind: whatever\nshadow:\n  min_pairs: 7\n") == replace(DEFAULT, min_pairs=7)
+    assert read(tmp_path, "kind: whatever\nshadow:\n  min_pairs: 7\n") == ShadowPolicy.naming(min_pairs=7)
 
 
 def test_the_shadow_gates_of_a_gate_policy_are_thresholds(tmp_path: Path) -> None:
@@ -45,7 +42,7 @@ stages:
     - {gate: agreement, kind: shadow, measure: agreement, at_least: 0.97}
     - {gate: errors, kind: shadow, measure: candidate_error_rate, at_most: 0.002}
 """
-    expected = replace(DEFAULT, min_days=5, min_pairs=9000, min_agreement=0.97, max_error_rate=0.002)
+    expected = ShadowPolicy.naming(min_days=5, min_pairs=9000, min_agreement=0.97, max_error_rate=0.002)
     assert read(tmp_path, text) == expected
 
 
@@ -53,7 +50,7 @@ def test_staging_counts_where_production_says_nothing(tmp_path: Path) -> None:
     text = (
         "stages:\n  staging:\n    gates:\n    - {kind: shadow, measure: days, at_least: 1}\n  production: {gates: []}\n"
     )
-    assert read(tmp_path, text) == replace(DEFAULT, min_days=1)
+    assert read(tmp_path, text) == ShadowPolicy.naming(min_days=1)
 
 
 def test_the_policy_that_is_shipped_can_be_read() -> None:

@@ -18,6 +18,7 @@ from services.shadow.statistics import (
     ALPHA,
     Homogeneity,
     Interval,
+    always_valid_change,
     always_valid_mean,
     always_valid_rate,
     correlation,
@@ -39,7 +40,10 @@ def test_wilson_is_what_statsmodels_has(counts: tuple[int, int]) -> None:
     successes, total = counts[0], sum(counts)
     found = wilson(successes, total)
     low, high = proportion_confint(successes, total, method="wilson")
-    assert (found.estimate, found.low, found.high) == (successes / total, low, high)
+    assert (found.estimate, found.low, found.high) == pytest.approx((successes / total, low, high), abs=1e-15)
+    assert found.low is not None
+    assert found.high is not None
+    assert 0 <= found.low <= successes / total <= found.high <= 1
 
 
 def test_without_data_nothing_is_known() -> None:
@@ -164,12 +168,42 @@ def test_an_always_valid_mean_covers_at_all_looks_at_once() -> None:
     assert missed / 300 <= ALPHA + 0.02
 
 
-def test_one_value_has_a_mean_and_no_interval() -> None:
-    assert always_valid_mean(1, 2.0, 4.0, tightest_at=10) == Interval(estimate=2.0)
+@pytest.mark.parametrize("rate", [0.0005, 0.003, 0.01, 0.05])
+def test_a_change_that_is_rare_is_covered_at_all_looks_at_once(rate: float) -> None:
+    rng = np.random.default_rng(7)
+    looks = np.unique(np.geomspace(500, 30_000, 60).astype(int))
+    steps = np.diff(looks, prepend=0)
+    lost = np.cumsum(rng.binomial(steps, rate, size=(300, len(steps))), axis=1)
+    missed = plain = 0
+    for path in lost.tolist():
+        seen = list(zip(looks.tolist(), path, strict=True))
+        missed += not all(_covers(always_valid_change(n, b, 0, tightest_at=1000), -rate) for n, b in seen)
+        plain += not all(_covers(always_valid_mean(n, -b, b, tightest_at=1000), -rate) for n, b in seen)
+    assert missed / len(lost) <= ALPHA + 0.02
+    assert plain > missed
+
+
+@LAW
+@given(st.integers(30, 10**6), st.floats(0, 1), st.floats(0, 1))
+def test_a_change_lies_in_its_interval_and_that_between_minus_one_and_one(
+    count: int, differing: float, share: float
+) -> None:
+    some = round(count * differing)
+    b = round(some * share)
+    found = always_valid_change(count, b, some - b, tightest_at=1000)
+    assert found.low is not None
+    assert found.high is not None
+    assert -1 <= found.low <= (some - 2 * b) / count <= found.high <= 1
+
+
+@pytest.mark.parametrize("count", [1, 2, 29])
+def test_a_handful_of_values_has_a_mean_and_no_interval(count: int) -> None:
+    assert always_valid_mean(count, 2.0 * count, 4.0 * count, tightest_at=10) == Interval(estimate=2.0)
+    assert always_valid_change(count, 0, count, tightest_at=10) == Interval(estimate=1.0)
 
 
 def test_values_that_are_all_equal_have_an_interval_of_no_width() -> None:
-    found = always_valid_mean(10, 10 * 0.1, 10 * 0.1**2, tightest_at=10)
+    found = always_valid_mean(40, 40 * 0.1, 40 * 0.1**2, tightest_at=10)
     assert found.low == pytest.approx(0.1, abs=1e-7)
     assert found.high == pytest.approx(0.1, abs=1e-7)
 

@@ -44,6 +44,9 @@ class ShadowCollector:
             champion=champion.version,
             candidate=candidate.version,
         ).figures
+        # As the judge has it: what stands there may be what the candidate failed on.
+        if unread := figures.coverage.unread:
+            return Absent(reason=f"The log is not whole: what stands in {unread[0]} could not be read.")
         agreement, failures = figures.agreement.wilson, figures.failures["candidate"]
         if agreement.estimate is None or agreement.low is None or agreement.high is None:
             return Absent(
