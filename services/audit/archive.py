@@ -34,12 +34,7 @@ def write_archive(path: Path, files: Mapping[str, bytes | Path], *, title: str, 
         zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive,
     ):
         for name, content in files.items():
-            if isinstance(content, Path):
-                with content.open("rb") as source:
-                    lines.append(f"{file_digest(source, 'sha256').hexdigest()}  {name}")
-            else:
-                lines.append(f"{sha256(content).hexdigest()}  {name}")
-            _pack(archive, name, content)
+            lines.append(f"{_pack(archive, name, content)}  {name}")
         _pack(archive, MANIFEST_NAME, signer.sign("".join(f"{line}\n" for line in lines)).encode())
 
 
@@ -97,17 +92,21 @@ def _digest(source: object) -> str:
     return file_digest(source, "sha256").hexdigest()  # type: ignore[arg-type]
 
 
-def _pack(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> None:
+def _pack(archive: zipfile.ZipFile, name: str, content: bytes | Path) -> str:
+    """Pack a file, and return the digest of what was packed: it may change while it is read."""
     member = zipfile.ZipInfo(name, date_time=_NO_TIME)
     member.compress_type = zipfile.ZIP_DEFLATED
     member.external_attr = 0o644 << 16
     if isinstance(content, bytes):
         archive.writestr(member, content)
-        return
+        return sha256(content).hexdigest()
     member.file_size = content.stat().st_size
+    found = sha256()
     with content.open("rb") as source, archive.open(member, "w", force_zip64=True) as out:
         while block := source.read(1 << 20):
+            found.update(block)
             out.write(block)
+    return found.hexdigest()
 
 
 def _damaged(path: Path, error: Exception) -> Unverified:

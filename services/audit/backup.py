@@ -179,7 +179,7 @@ def _list_files(home: Path, parts: tuple[str, ...]) -> Iterator[tuple[str, Path]
     for part in parts:
         root = home / part
         found = sorted(root.rglob("*")) if root.is_dir() else [root]
-        yield from ((str(path.relative_to(home)), path) for path in found if path.is_file() and not path.is_symlink())
+        yield from ((str(path.relative_to(home)), path) for path in found if path.is_file())
 
 
 def _write_secrets(home: Path, path: Path) -> None:

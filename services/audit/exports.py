@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from services.audit import verify_export
 from services.audit.events import decode_event
 from services.audit.files import told, write_whole, writing
 from services.audit.log import AuditLog
+from services.audit.merkle import CompactRange, leaf_hash
 from services.audit.queries import BATCH_EVENTS, EventQuery, iterate_leaves
 from services.errors import InvalidInput, NotFound, Unverified
-from services.store import audit_log
+from services.store import UnitOfWork, audit_log
 from services.untrusted import write_csv
 
 CSV_COLUMNS = (
@@ -83,14 +85,23 @@ def export_leaves(audit: AuditLog, path: Path) -> Export:
     size = signed.checkpoint.size
     export = Export(path=path, events=size, checkpoint=beside[0], key=beside[1], verifier=beside[2])
     with told(path, raised=InvalidInput), audit.store.read() as unit, writing(path) as out:
-        for first in range(0, size, BATCH_EVENTS):
-            leaves = audit_log.list_leaves(unit, first, min(first + BATCH_EVENTS, size))
-            out.writelines(leaf + b"\n" for _, leaf in leaves)
+        if CompactRange.of(_write_leaves(unit, out, size)).root != signed.checkpoint.root:
+            raise _not_exported(size)
     with told(export.checkpoint, raised=InvalidInput):
         write_whole(export.checkpoint, signed.note.encode())
         write_whole(export.key, f"{audit.checkpoints.get_key()}\n".encode())
         write_whole(export.verifier, VERIFIER.read_bytes())
     return export
+
+
+def _write_leaves(unit: UnitOfWork, out: BinaryIO, size: int) -> Iterator[bytes]:
+    """Write the first `size` leaves, a line each, and yield their hashes."""
+    for first in range(0, size, BATCH_EVENTS):
+        for _, leaf in audit_log.list_leaves(unit, first, min(first + BATCH_EVENTS, size)):
+            if not isinstance(leaf, bytes):  # the database may hold anything by now
+                raise _not_exported(size)
+            out.write(leaf + b"\n")
+            yield leaf_hash(leaf)
 
 
 def export_archive(audit: AuditLog, path: Path) -> int:
@@ -148,6 +159,13 @@ def verify_evidence_file(evidence: Path, key: Path | None = None) -> int:
     with _readable():
         trusted = None if key is None else key.read_text("utf-8")
         return verify_export.verify_evidence(verify_export.read_zip(evidence), trusted)[2]
+
+
+def _not_exported(size: int) -> Unverified:
+    return Unverified(
+        f"The {size} events of the audit log are not those that its head stands for, so they are not exported.",
+        next_step="Run `gatehouse audit verify` to see where, and restore the store from a backup.",
+    )
 
 
 @contextmanager

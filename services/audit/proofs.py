@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.audit.log import AuditLog
-from services.audit.merkle import leaf_hash, prove_consistency, prove_inclusion
+from services.audit.merkle import check_inclusion, leaf_hash, prove_consistency, prove_inclusion
 from services.audit.tree import StoredTree
 from services.errors import InvalidInput, NotFound, Unverified
 from services.store import UnitOfWork, audit_log
@@ -66,9 +66,13 @@ def prove_in(unit: UnitOfWork, seq: int, *, tree_size: int | None = None) -> Inc
     tree = StoredTree(unit)
     root = _get_root(unit, tree, size)
     row = audit_log.find_event_at(unit, seq)
-    if row is None or leaf_hash(row.leaf) != tree.read(0, seq):
+    if row is None or not isinstance(row.leaf, bytes) or leaf_hash(row.leaf) != tree.read(0, seq):
         raise _broken(f"Event {seq} does not have the hash that was kept for it.")
     path = prove_inclusion(seq, size, tree.read)
+    try:
+        check_inclusion(seq, size, row.leaf_hash, path, root)
+    except ValueError as error:
+        raise _broken(f"Event {seq} is not one of those that the head of the audit log stands for.") from error
     return InclusionProof(seq=seq, tree_size=size, leaf_hash=row.leaf_hash, path=path, root=root)
 
 

@@ -9,13 +9,15 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from services.audit.archive import opened_archive
 from services.audit.backup import (
     HOME_PARTS,
+    SECRET_PARTS,
     Backup,
     compute_snapshot_root,
     read_hashes,
@@ -26,12 +28,13 @@ from services.audit.backup import (
 from services.audit.checkpoints import Checkpoints
 from services.audit.events import Acting
 from services.audit.files import told, write_whole
+from services.audit.keys import KeyRing
 from services.audit.log import AuditLog
 from services.audit.notes import Checkpoint
 from services.audit.restores import RESTORED
-from services.clock import Clock, to_text
+from services.clock import Clock, to_micros, to_text
 from services.errors import InvalidInput
-from services.store import Store
+from services.store import Store, sessions
 from services.store.migrations import upgrade
 from services.store.snapshots import restore_snapshot
 from services.untrusted import check_relative, resolve_under
@@ -56,6 +59,9 @@ def restore_backup(
 ) -> Restored:
     """Put a backup in place of a store and of the home's pins and shadow states.
 
+    Cut off at any point, it is as if it had not begun, or the log is held to be shorter than its last checkpoint until
+    it is done again: what is lost is on record before the checkpoint that shows it is put away.
+
     Args:
         notes: signed checkpoints from the registry, which the backup may be older than as well.
 
@@ -66,28 +72,44 @@ def restore_backup(
         Unreachable: the database does not answer, or there is no space.
     """
     checkpoints = Checkpoints(store, home)
-    _restore_secrets(home, secrets_path(path))
-    backup = verify_backup(path, checkpoints.keys)
-    if backup.dialect != store.engine.dialect.name:
-        raise InvalidInput(
-            f"{path} is a backup of {backup.dialect}, and the store is {store.engine.dialect.name}.",
-            next_step="Set GATEHOUSE_STORE_URL to a database of that kind.",
-        )
-    with tempfile.TemporaryDirectory(prefix="gatehouse-restore-") as folder, opened_archive(path) as archive:
-        checkpoints.keys.trust(read_key(archive))
+    with _room_in(home) as room, tempfile.TemporaryDirectory(prefix="gatehouse-restore-") as folder:
+        secrets = _unpack_secrets(checkpoints.keys, secrets_path(path), room / "secrets")
+        backup = verify_backup(path, checkpoints.keys if secrets is None else KeyRing(secrets / "keys"))
+        if backup.dialect != store.engine.dialect.name:
+            raise InvalidInput(
+                f"{path} is a backup of {backup.dialect}, and the store is {store.engine.dialect.name}.",
+                next_step="Set GATEHOUSE_STORE_URL to a database of that kind.",
+            )
+        with opened_archive(path) as archive:
+            _unpack_home(archive, room)
+            with told(Path(folder)):
+                snapshot = Path(archive.extract("store", folder))
+            key = read_key(archive)
+        hashes = read_hashes(backup.dialect, snapshot)
+        _place_secrets(secrets, home)
+        checkpoints.keys.trust(key)
         if checkpoints.keys.find_signer() is None:
             checkpoints.keys.create_signer()
         outside = _find_newest(checkpoints, notes)
-        with told(Path(folder)):
-            snapshot = Path(archive.extract("store", folder))
-        warning = _find_loss(backup, read_hashes(backup.dialect, snapshot), outside)
+        warning = _find_loss(backup, hashes, outside)
+        lost = max(0, outside.size - backup.size) if outside is not None and warning is not None else 0
         restore_snapshot(store, snapshot)
         upgrade(store)
-        _restore_home(archive, home)
+        _replace_home(room, home)
+        _record(_open_as_of(backup, store, clock, home, room), backup, outside, lost, actor, clock)
     _replace_checkpoint(checkpoints, backup, is_superseded=warning is not None)
-    lost = max(0, outside.size - backup.size) if outside is not None and warning is not None else 0
-    _record(AuditLog(store, clock=clock, home=home), backup, outside, lost, actor)
+    checkpoints.write()
     return Restored(backup=backup, lost_events=lost, warning=warning)
+
+
+@contextmanager
+def _room_in(home: Path) -> Iterator[Path]:
+    """Make a folder on the home's file system, from which files only have to be moved."""
+    with told(home):
+        home.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(dir=home, prefix=".restore.")
+    with folder as room:
+        yield Path(room)
 
 
 def _find_newest(checkpoints: Checkpoints, notes: Iterable[str]) -> Checkpoint | None:
@@ -107,33 +129,54 @@ def _find_loss(backup: Backup, hashes: bytes, outside: Checkpoint | None) -> str
     return f"The backup of {to_text(backup.created_at)} does not continue the last checkpoint of {outside.size} events."
 
 
-def _restore_secrets(home: Path, path: Path) -> None:
-    """Put keys and settings where there are none yet."""
-    if (home / "keys").exists() or not path.exists():
-        return
-    with opened_archive(path) as archive, told(home):
+def _unpack_secrets(keys: KeyRing, path: Path, room: Path) -> Path | None:
+    """Unpack keys and settings where there are none yet; they are put in place once the backup has verified by them."""
+    if keys.list_verifiers() or not path.exists():
+        return None
+    with opened_archive(path) as archive, told(room):
         for name in archive.namelist():
-            place = resolve_under(home, name)
-            if not place.exists():
-                place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-                write_whole(place, archive.read(name), mode=0o644 if place.suffix == ".pub" else 0o600)
+            place = resolve_under(room, name)
+            place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            write_whole(place, archive.read(name), mode=0o644 if place.suffix == ".pub" else 0o600)
+    return room
 
 
-def _restore_home(archive: zipfile.ZipFile, home: Path) -> None:
-    """Replace the parts of the home that a backup holds."""
-    with told(home), tempfile.TemporaryDirectory(dir=home, prefix=".restore.") as folder:
+def _place_secrets(secrets: Path | None, home: Path) -> None:
+    with told(home):
+        for part in SECRET_PARTS if secrets is not None else ():
+            place = home / part
+            if (secrets / part).exists() and not place.exists():
+                (secrets / part).replace(place)
+
+
+def _unpack_home(archive: zipfile.ZipFile, room: Path) -> None:
+    with told(room):
         for name in archive.namelist():
             if name.startswith("home/"):
-                place = Path(folder) / check_relative(name)
+                place = room / check_relative(name)
                 place.parent.mkdir(parents=True, exist_ok=True)
                 with archive.open(name) as source, place.open("wb") as out:
                     shutil.copyfileobj(source, out)
+
+
+def _replace_home(room: Path, home: Path) -> None:
+    """Let the parts of the home that are the installation's own be as they were."""
+    with told(home):
         for part in HOME_PARTS:
-            old, new = home / part, Path(folder) / "home" / part
+            old, new = home / part, room / "home" / part
             if old.exists():
-                old.replace(Path(folder) / f"old-{part}")
+                old.replace(room / f"old-{part}")
             if new.exists():
                 new.replace(old)
+
+
+def _open_as_of(backup: Backup, store: Store, clock: Clock, home: Path, room: Path) -> AuditLog:
+    """Open the log held against the checkpoint of the backup, which is all that it agrees with so far."""
+    then = room / "then"
+    with told(then):
+        write_whole(then / "checkpoints" / "latest", backup.note.encode())
+        (then / "keys").symlink_to((home / "keys").absolute())
+    return AuditLog(store, clock=clock, home=then)
 
 
 def _replace_checkpoint(checkpoints: Checkpoints, backup: Backup, *, is_superseded: bool) -> None:
@@ -145,8 +188,12 @@ def _replace_checkpoint(checkpoints: Checkpoints, backup: Backup, *, is_supersed
             write_whole(checkpoints.path, backup.note.encode())
 
 
-def _record(audit: AuditLog, backup: Backup, outside: Checkpoint | None, lost: int, actor: Acting) -> None:
+def _record(
+    audit: AuditLog, backup: Backup, outside: Checkpoint | None, lost: int, actor: Acting, clock: Clock
+) -> None:
     with audit.store.write() as unit:
+        # Whoever signed out after the backup was made would be signed in again.
+        sessions.end_every_session(unit, now_us=to_micros(clock()), reason="a backup was restored")
         audit.record(
             unit,
             actor=actor,
@@ -156,4 +203,3 @@ def _record(audit: AuditLog, backup: Backup, outside: Checkpoint | None, lost: i
             after={"events": backup.size, "created_at": to_text(backup.created_at), "lost_events": lost},
         )
         unit.commit()
-    audit.checkpoints.write()

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from services.audit import AuditLog, Personal
-from services.clock import Clock
+from services.clock import Clock, from_micros
 from services.errors import Forbidden, Unauthenticated
 from services.identity.access import Access
 from services.identity.accounts import add_account
@@ -91,6 +91,11 @@ class OpenIdConnect:
             accounts.lock_accounts(unit)
             if sessions.find_session(unit, token.digest) is not None:
                 return
+            if token.issued_at < from_micros(sessions.find_ended_us(unit)):
+                # It may have been signed out of: the backup does not know.
+                raise Unauthenticated(
+                    "This sign-in is from before a backup was restored.", next_step="Sign out and in again."
+                )
             account = accounts.find_account_of_subject(unit, token.issuer, token.subject)
             if account is None and accounts.find_account(unit, token.name) is None:
                 account = self._add(unit, token, roles, origin)

@@ -42,6 +42,8 @@ installation_fact = Table(
     Column("value", Text, nullable=False),
 )
 
+_EVERY_SESSION_ENDED = "every_session_ended_us"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRow:
@@ -88,6 +90,19 @@ def end_sessions(unit: UnitOfWork, owner: str, *, now_us: int, reason: str) -> i
     """End the open sessions of an account; returns how many."""
     query = update(session).where(session.c.account == owner, session.c.ended_us.is_(None))
     return unit.connection.execute(query.values(ended_us=now_us, end_reason=reason)).rowcount
+
+
+def end_every_session(unit: UnitOfWork, *, now_us: int, reason: str) -> None:
+    """End the open sessions of everybody, and refuse what began before now; see `find_ended_us`."""
+    unit.connection.execute(
+        update(session).where(session.c.ended_us.is_(None)).values(ended_us=now_us, end_reason=reason)
+    )
+    set_fact(unit, _EVERY_SESSION_ENDED, str(now_us))
+
+
+def find_ended_us(unit: UnitOfWork) -> int:
+    """Return when every session was last ended, of which some may not be known here; 0 if never."""
+    return int(find_fact(unit, _EVERY_SESSION_ENDED) or 0)
 
 
 def forget_sessions(unit: UnitOfWork, *, expired_before_us: int) -> None:

@@ -15,12 +15,13 @@ from pathlib import Path
 
 from sqlalchemy import URL
 
-from services.errors import Unavailable, Unreachable, Unverified
+from services.errors import Damaged, Unavailable, Unreachable, Unverified
 from services.store.engine import sqlite_driver
 from services.store.unit_of_work import Store
 
 _PROGRAMS = Path("/usr/lib/postgresql")
 _COPY_END = b"\\.\n"
+_SET_ASIDE = "Move the file away, and restore again."
 
 
 def take_snapshot(store: Store, path: Path) -> None:
@@ -65,14 +66,23 @@ def list_snapshot_leaves(dialect: str, path: Path) -> Iterator[tuple[int, bytes]
 def _restore_sqlite(store: Store, path: Path) -> None:
     try:
         _copy_pages(store, path)
-    except Unreachable:
+    except Damaged:
         _set_aside(store)
         _copy_pages(store, path)
 
 
 def _copy_pages(store: Store, path: Path) -> None:
-    with store.maintain() as connection, closing(sqlite_driver().connect(path)) as source:
-        source.backup(connection.connection.driver_connection)
+    driver = sqlite_driver()
+    with store.maintain() as connection, closing(driver.connect(path)) as source:
+        try:
+            source.backup(connection.connection.driver_connection)
+        except driver.OperationalError as error:
+            raise Unreachable(
+                f"The governance store cannot take the backup ({error}), and is as it was.",
+                next_step="Check that its folder has space and may be written.",
+            ) from error
+        except driver.DatabaseError as error:
+            raise Damaged(f"The file of the governance store is damaged ({error}).", next_step=_SET_ASIDE) from error
 
 
 def _set_aside(store: Store) -> None:

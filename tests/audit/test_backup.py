@@ -6,9 +6,10 @@ import shutil
 import stat
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from services.audit import AuditLog, EventQuery
 from services.audit.archive import write_archive
@@ -17,7 +18,7 @@ from services.audit.keys import KeyRing
 from services.audit.restore import Restored, restore_backup
 from services.audit.verification import verify_log
 from services.errors import GatehouseError, InvalidInput, NotFound, Unavailable, Unreachable, Unverified
-from services.store import Store, open_store, snapshots
+from services.store import Store, accounts, open_store, sessions, snapshots
 from services.store.migrations import upgrade
 from tests.audit.builders import ADA, fill, open_log, record
 from tests.conftest import FakeClock
@@ -177,6 +178,90 @@ def test_a_new_machine_is_restored_from_backup_and_keys(audit: AuditLog, backup:
     assert stat.S_IMODE((audit.home / "keys" / "audit.key").stat().st_mode) == 0o600
     assert (audit.home / "gatehouse.yaml").read_text() == "webhook_secret: hush\n"
     assert verify_log(again).is_verified
+
+
+def test_a_backup_that_does_not_verify_leaves_no_keys_behind(
+    audit: AuditLog, backup: Backup, tmp_path: Path, postgres_store: Store
+) -> None:
+    new = tmp_path / "new"
+    with pytest.raises(InvalidInput, match="is a backup of sqlite"):
+        restore_backup(postgres_store, backup.path, home=new, actor=ADA, clock=FakeClock())
+    pack_again(backup, audit, checkpoint=b"x")
+    with pytest.raises(Unverified, match="checkpoint cannot be trusted"):
+        restore_backup(audit.store, backup.path, home=new, actor=ADA, clock=FakeClock())
+    assert list(new.iterdir()) == []
+
+
+def test_keys_and_pins_that_are_links_are_kept_too(audit: AuditLog, tmp_path: Path) -> None:
+    """As where a cluster mounts secrets, or a repository holds the pins."""
+    audit.checkpoints.write()
+    for place in (audit.home / "keys" / "audit.key", audit.home / "pins.yaml"):
+        place.rename(tmp_path / place.name)
+        place.symlink_to(tmp_path / place.name)
+    made = make(audit, tmp_path / "backup.zip")
+    with zipfile.ZipFile(made.path) as archive, zipfile.ZipFile(secrets_path(made.path)) as apart:
+        assert archive.read("home/pins.yaml") == b"models: {}\n"
+        assert b"PRIVATE" in apart.read("keys/audit.key")
+
+
+@pytest.mark.parametrize("step", ["restore_snapshot", "_replace_home", "_record", "_replace_checkpoint"])
+def test_a_restore_that_is_cut_off_forgets_no_loss(
+    audit: AuditLog, backup: Backup, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    fill(audit, 50)
+    audit.checkpoints.write()
+
+    def cut_off(*_arguments: object, **_options: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(f"services.audit.restore.{step}", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            restore(audit, backup.path)
+    found = verify_log(open_log(audit.store, audit.home))
+    assert found.size == 350 if found.is_verified else "covers 350" in found.problems[-1].message
+    assert not list(audit.home.glob(".restore.*"))
+    assert restore(audit, backup.path).lost_events == 50
+    again = open_log(audit.store, audit.home)
+    assert verify_log(again).is_verified
+    assert again.list_events(newest_first=True, limit=1).events[0].after["lost_events"] == 50
+
+
+def test_a_restore_ends_every_session(audit: AuditLog, backup: Backup) -> None:
+    del backup
+    with audit.store.write() as unit:
+        accounts.add_account(unit, accounts.AccountRow(name="ada", roles=["admin"], created_us=0))
+        row = sessions.SessionRow(
+            digest="d", account="ada", way="oidc", origin="", started_us=0, seen_us=0, expires_us=2**50
+        )
+        sessions.add_session(unit, row)
+        unit.commit()
+    restore(audit, make(audit, audit.home / "later.zip").path)
+    with audit.store.read() as unit:
+        found = sessions.find_session(unit, "d")
+        assert found is not None
+        assert (found.end_reason, sessions.find_ended_us(unit)) == ("a backup was restored", found.ended_us)
+
+
+def test_a_store_without_room_for_a_backup_stays_as_it_is(audit: AuditLog, backup: Backup, tmp_path: Path) -> None:
+    small = open_store(f"sqlite:///{tmp_path / 'small' / 'gatehouse.db'}")
+    upgrade(small)
+    fill(open_log(small, tmp_path / "new"), 5)
+
+    @event.listens_for(small.engine, "checkout")
+    def bound(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA max_page_count=150")
+
+    with pytest.raises(Unreachable, match=r"cannot take the backup .*full.*, and is as it was"):
+        restore_snapshot_of(small, backup)
+    assert verify_log(open_log(small, tmp_path / "new")).size == 5
+    assert not list((tmp_path / "small").glob("*.damaged*"))
+    small.close()
+
+
+def restore_snapshot_of(store: Store, backup: Backup) -> None:
+    with zipfile.ZipFile(backup.path) as archive:
+        snapshots.restore_snapshot(store, Path(archive.extract("store", backup.path.parent)))
 
 
 def test_without_the_keys_a_new_machine_signs_with_its_own_and_trusts_the_old(audit: AuditLog, backup: Backup) -> None:

@@ -15,6 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import text
 
 from services.audit import AuditLog, EventQuery, Personal
 from services.audit.exports import VERIFIER, Export, export_leaves, export_table, verify_export_files
@@ -154,6 +155,25 @@ def test_files_that_cannot_be_read_are_named(export: Export, tmp_path: Path) -> 
     assert run_script(export.verifier, export.path, export.checkpoint, export.key).returncode == 2
     assert run_script(export.verifier, tmp_path / "nowhere", export.checkpoint, export.key).returncode == 2
     assert run_script(export.verifier).returncode == 2
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE audit_event SET leaf = x'7b7d' WHERE seq = 5",
+        "UPDATE audit_event SET leaf = 'text' WHERE seq = 5",
+        "DELETE FROM audit_event WHERE seq = 7",
+    ],
+)
+def test_a_log_that_does_not_verify_is_not_exported(audit: AuditLog, tmp_path: Path, statement: str) -> None:
+    with audit.store.engine.connect() as connection:
+        for trigger in ("event_update", "event_delete"):
+            connection.execute(text(f"DROP TRIGGER audit_{trigger}"))
+        connection.execute(text(statement))
+        connection.commit()
+    with pytest.raises(Unverified, match="not those that its head stands for"):
+        export_leaves(audit, tmp_path / "out" / "events.jsonl")
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_an_export_that_cannot_be_written_says_so(audit: AuditLog, tmp_path: Path) -> None:

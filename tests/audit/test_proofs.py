@@ -72,7 +72,10 @@ def test_a_size_the_log_never_had_is_refused(audit: AuditLog) -> None:
 
 BREAKS = {
     "UPDATE audit_event SET leaf = leaf_hash WHERE seq = 5": "Event 5 does not have the hash",
+    "UPDATE audit_event SET leaf = 'text' WHERE seq = 5": "Event 5 does not have the hash",
     "UPDATE audit_node SET hash = (SELECT leaf_hash FROM audit_event WHERE seq = 1) WHERE idx = 1": "not the root",
+    "UPDATE audit_event SET (leaf, leaf_hash) = "
+    "(SELECT leaf, leaf_hash FROM audit_event WHERE seq = 4) WHERE seq = 5": "Event 5 is not one of those",
     "DELETE FROM audit_node WHERE idx = 1": "lacks hashes below event",
     "DELETE FROM audit_event WHERE seq = 7": "lacks hashes below event",
     "DELETE FROM audit_head": "lost its head",

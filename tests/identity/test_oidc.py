@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from services.clock import to_micros
 from services.errors import Forbidden, Unauthenticated
 from services.identity import Actor, GroupMapping, Role
 from services.store import Store
+from services.store.sessions import end_every_session
 from tests.conftest import FakeClock
 from tests.identity.builders import ADMIN, World, build_world
 
@@ -58,6 +60,17 @@ def test_a_replayed_token_is_refused_after_signing_out(mapped: World) -> None:
     for _ in range(2):
         with pytest.raises(Unauthenticated, match="signed out"):
             enter(mapped, token)
+    assert enter(mapped, claims(mapped, nonce="n-2")).name == "ada@example.com"
+
+
+def test_a_restored_backup_that_knows_of_no_signing_out_lets_nobody_back_in(mapped: World) -> None:
+    token = claims(mapped)
+    mapped.clock.advance(minutes=1)
+    with mapped.store.write() as unit:
+        end_every_session(unit, now_us=to_micros(mapped.clock()), reason="a backup was restored")
+        unit.commit()
+    with pytest.raises(Unauthenticated, match="before a backup was restored"):
+        enter(mapped, token)
     assert enter(mapped, claims(mapped, nonce="n-2")).name == "ada@example.com"
 
 
