@@ -20,6 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from services.errors import InvalidInput, NotFound
+from services.shadow.doubts import MAX_VERSION, list_doubts
+from services.shadow.file_statistics import FileStatistics
 from services.shadow.schema import LOG_SCHEMA, SLICE_PREFIX
 
 _TAIL_BYTES = 32 * 1024
@@ -183,15 +185,33 @@ def read_plan(file: LogFile) -> FilePlan | Problem:
         for name in LOG_SCHEMA.names
         if name not in columns
     ]
-    statistics = _Statistics(metadata)
+    statistics = FileStatistics(metadata)
+    problems += [
+        Problem(file=file.name, column=doubt.column, message=doubt.message, rows=doubt.rows, is_counted=True)
+        for doubt in list_doubts(file.path, file.partition, schema, statistics, readable)
+    ]
     return FilePlan(
         file=file,
         rows=rows,
         columns=readable,
-        constants=statistics.find_constants(readable),
+        constants=_find_constants(statistics, readable),
         blank=frozenset(name for name in readable if name.endswith("_error") and statistics.may_be_blank(name)),
         problems=tuple(problems),
     )
+
+
+def _find_constants(statistics: FileStatistics, columns: Mapping[str, Holding]) -> dict[str, int | None]:
+    """Return text that is always null, and versions that never change."""
+    found: dict[str, int | None] = {}
+    for name, held in columns.items():
+        if (name.endswith(("_version", "_error")) or name == "label") and statistics.is_null(name):
+            found[name] = None
+        elif name.endswith("_version") and held is Holding.WHOLE:
+            value = statistics.find_constant(name)
+            # What is greater than any version can be is read as null.
+            if value is not None and value <= MAX_VERSION:
+                found[name] = value
+    return found
 
 
 def first_line(error: BaseException) -> str:
@@ -264,47 +284,3 @@ def _expected(name: str) -> str:
     if readable is _NUMBERS:
         return "a number"
     return "a time" if name == "ts" else "text"
-
-
-class _Statistics:
-    """What the statistics of all row groups agree on."""
-
-    def __init__(self, metadata: pq.FileMetaData) -> None:
-        self._chunks: dict[str, list[tuple[int, pq.Statistics | None]]] = {}
-        for group in range(metadata.num_row_groups):
-            part = metadata.row_group(group)
-            for index in range(part.num_columns):
-                column = part.column(index)
-                self._chunks.setdefault(column.path_in_schema, []).append((part.num_rows, column.statistics))
-
-    def find_constants(self, columns: Mapping[str, Holding]) -> dict[str, int | None]:
-        """Return text that is always null, and versions that never change."""
-        found: dict[str, int | None] = {}
-        for name in columns:
-            if not name.endswith(("_version", "_error")) and name != "label":
-                continue
-            values = {_constant(rows, statistics) for rows, statistics in self._chunks.get(name, [])}
-            if len(values) != 1 or not (value := values.pop()):
-                continue
-            if name.endswith("_version") or value == (None,):
-                found[name] = value[0]
-        return found
-
-    def may_be_blank(self, name: str) -> bool:
-        """Return False only where no value is the empty text, which would be the least."""
-        chunks = [statistics for _rows, statistics in self._chunks.get(name, [])]
-        return any(chunk is None or (chunk.has_min_max and not chunk.min) or not _is_known(chunk) for chunk in chunks)
-
-
-def _is_known(statistics: pq.Statistics) -> bool:
-    return statistics.has_min_max or (statistics.has_null_count and not statistics.num_values)
-
-
-def _constant(rows: int, statistics: pq.Statistics | None) -> tuple[int | None, ...]:
-    """Return the one value of a column in a row group, or nothing where it varies or may vary."""
-    if statistics is None or not statistics.has_null_count:
-        return ()
-    if statistics.null_count == rows:
-        return (None,)
-    is_known = statistics.has_min_max and not statistics.null_count and isinstance(statistics.min, int)
-    return (statistics.min,) if is_known and statistics.min == statistics.max else ()

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from services.errors import Conflict
 from services.shadow.building import Extent, build_state
+from services.shadow.doubts import find_corrupt_column
 from services.shadow.engines import Engine, FilesUnreadable
 from services.shadow.log_files import FilePlan, LogFile, Problem, list_log_files, read_plan
 from services.shadow.sql import surplus_sql
@@ -175,8 +176,7 @@ class _Renewal:
                 state = build_state(relation, extent)
         except FilesUnreadable as error:
             if len(plans) == 1:
-                problem = Problem(file=plans[0].file.name, message=f"cannot be read: {error}", rows=plans[0].rows)
-                return [_unreadable(plans[0].file, problem)]
+                return [_corrupt(plans[0], str(error))]
             middle = len(plans) // 2
             return [*self._build(plans[:middle]), *self._build(plans[middle:])]
         return [self._entry(plans, state, surplus=0)]
@@ -241,6 +241,13 @@ def _extent(plans: Sequence[FilePlan]) -> Extent:
 
 def _unreadable(file: LogFile, problem: Problem) -> Entry:
     return Entry(partition=file.partition, files={file.name: file.identity}, problems=(problem,))
+
+
+def _corrupt(plan: FilePlan, reason: str) -> Entry:
+    file = plan.file
+    told = reason.replace(str(file.path), file.name)
+    column = find_corrupt_column(file.path, plan.columns)
+    return _unreadable(file, Problem(file=file.name, column=column, message=f"cannot be read: {told}", rows=plan.rows))
 
 
 def _coverage(

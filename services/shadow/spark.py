@@ -22,7 +22,11 @@ from services.shadow.relation import column_names, pairs_sql, quote
 from services.shadow.sql import distinct_sql
 
 _VIEWS = itertools.count()
-_UNREADABLE = ("FAILED_READ_FILE", "CANNOT_READ_FILE_FOOTER", "CANNOT_MERGE_SCHEMAS", "UNABLE_TO_INFER_SCHEMA")
+_UNREADABLE = (
+    *("FAILED_READ_FILE", "CANNOT_READ_FILE_FOOTER", "CANNOT_MERGE_SCHEMAS", "UNABLE_TO_INFER_SCHEMA"),
+    # A column of a type that Spark has not, whether it is one of the log's or not.
+    *("PARQUET_TYPE_ILLEGAL", "PARQUET_TYPE_NOT_SUPPORTED", "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"),
+)
 _SETTINGS = {
     "spark.sql.session.timeZone": "UTC",
     "spark.sql.caseSensitive": "true",

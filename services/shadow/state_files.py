@@ -25,7 +25,21 @@ from services.shadow.states import ShadowState, merge, read_state, write_state
 _INDEX = "index.json"
 _MERGED = "merged"
 _YOUNG_S = 3600
-_MAKERS = ("bins", "building", "engines", "folding", "log_files", "relation", "schema", "spark", "sql", "states")
+_MAKERS = (
+    *(
+        "bins",
+        "building",
+        "doubts",
+        "engines",
+        "file_statistics",
+        "folding",
+        "log_files",
+        "relation",
+        "schema",
+        "spark",
+    ),
+    *("sql", "states"),
+)
 
 
 def _layout_digest() -> str:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import os
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from services.errors import InvalidInput, NotFound
@@ -211,3 +214,86 @@ def test_an_empty_error_text_is_noticed(tmp_path: Path) -> None:
     found = plan(tmp_path, pairs(3, candidate_error=[None, "", "x"]))
     assert isinstance(found, FilePlan)
     assert found.blank == {"candidate_error"}
+
+
+def doubts(tmp_path: Path, table: pa.Table, **options: Any) -> list[tuple[str | None, int | None]]:
+    found = plan(tmp_path, table, **options)
+    assert isinstance(found, FilePlan)
+    assert all(problem.is_counted for problem in found.problems)
+    return [(problem.column, problem.rows) for problem in found.problems]
+
+
+@pytest.mark.parametrize(
+    ("versions", "odd"),
+    [
+        (pa.array([3.0, 3.5, math.inf, -1e300, math.nan, None, -0.0, 1e15]), 3),
+        (pa.array([3, 2**63, 2**64 - 1, 2**63 - 1], pa.uint64()), 2),
+        (pa.array([2**63 + 5] * 4, pa.uint64()), 4),
+        (pa.array([3, 2**63 + 5, 3, 3], pa.uint64()).dictionary_encode(), 1),
+        (pa.array([Decimal("3.5"), Decimal(3)], pa.decimal128(38, 1)), 1),
+        (pa.array([2**63 - 1, -(2**63)], pa.int64()), 0),
+        (pa.array([3, 4], pa.uint64()), 0),
+    ],
+)
+def test_a_version_that_is_no_whole_number_is_counted_and_named(tmp_path: Path, versions: pa.Array, odd: int) -> None:
+    table = pairs(len(versions), champion_version=versions, candidate_version=[4] * len(versions))
+    found = [(column, rows) for column, rows in doubts(tmp_path, table) if rows != versions.null_count]
+    assert found == ([("champion_version", odd)] if odd else [])
+    counted = figures(tmp_path).versions
+    assert sum(pair.pairs for pair in counted if pair.champion is None) >= odd
+    assert sum(pair.pairs for pair in counted) == len(versions)
+
+
+@pytest.mark.parametrize("column", ["request_id", "ts", "champion_version", "candidate_version"])
+def test_rows_that_do_not_say_what_counting_rests_on_are_counted_and_named(tmp_path: Path, column: str) -> None:
+    values = pairs(4).column(column).to_pylist()
+    table = changed(pairs(4), **{column: pa.array([None, *values[1:3], None], pairs(4).schema.field(column).type)})
+    assert doubts(tmp_path, table) == [(column, 2)]
+    assert doubts(tmp_path, changed(pairs(4), **{column: pa.nulls(4)})) == [(column, 4)]
+
+
+@pytest.mark.parametrize(
+    ("times", "named"),
+    [
+        (pa.array([0, 86_399_999_999], pa.timestamp("us", "UTC")), []),
+        (pa.array([0, 86_400_000_000], pa.timestamp("us", "UTC")), ["another day"]),
+        (pa.array([-1, 0], pa.timestamp("us", "Asia/Tokyo")), ["another day"]),
+        (pa.array([0, 86_399_999_999_999], pa.timestamp("ns", "UTC")), []),
+        (pa.array([-1, 0], pa.timestamp("ns", "UTC")), ["another day"]),
+        (pa.array([0, 86_399_999], pa.timestamp("ms")), ["no time zone"]),
+        (pa.array([0, 1], pa.date32()), ["no time zone", "another day"]),
+        (pa.array([0, 2**63 - 1], pa.timestamp("us", "UTC")), ["no year of ours"]),
+    ],
+)
+def test_times_of_no_zone_or_of_another_day_than_the_folder_s_are_named(
+    tmp_path: Path, times: pa.Array, named: list[str]
+) -> None:
+    write(tmp_path, pairs(2, ts=times), day="1970-01-01")
+    ((file,), _) = list_log_files(tmp_path)
+    found = read_plan(file)
+    assert isinstance(found, FilePlan)
+    assert len(found.problems) == len(named)
+    for problem, told in zip(found.problems, named, strict=True):
+        assert (problem.column, problem.is_counted) == ("ts", True)
+        assert told in problem.message
+
+
+def test_times_of_a_log_without_days_are_of_no_other_day(tmp_path: Path) -> None:
+    pq.write_table(pairs(2), tmp_path / "part-0.parquet")
+    ((file,), _) = list_log_files(tmp_path)
+    found = read_plan(file)
+    assert isinstance(found, FilePlan)
+    assert found.problems == ()
+
+
+@pytest.mark.parametrize("column", ["label", "champion_error", "slice_country", "candidate_decision"])
+def test_text_that_is_none_is_the_problem_of_its_column(tmp_path: Path, column: str) -> None:
+    bytes_ = pa.array([b"\xff\xfe"] * 5, pa.binary())
+    bad = pa.Array.from_buffers(pa.string(), 5, bytes_.buffers())
+    write(tmp_path / "log", pairs(5, **{column: bad}))
+    write(tmp_path / "log", pairs(7, seed=2), part="1")
+    found = figures(tmp_path / "log")
+    assert found.pairs == 7
+    (problem,) = found.coverage.problems
+    assert (problem.file, problem.column, problem.rows) == ("dt=2026-03-01/part-0.parquet", column, 5)
+    assert str(tmp_path) not in problem.message

@@ -211,9 +211,9 @@ def test_types_may_differ_between_days(tmp_path: Path) -> None:
     decided = {"champion_decision": classes, "candidate_decision": classes, "label": classes}
     write(log, pairs(10, **decided), day="2026-03-01")
     floats = {name: column.cast(pa.float64()) for name, column in decided.items()}
-    write(log, pairs(10, **floats, champion_version=pa.array([3.0] * 10)), day="2026-03-02")
+    write(log, pairs(10, day="2026-03-02", **floats, champion_version=pa.array([3.0] * 10)), day="2026-03-02")
     texts = {name: column.cast(pa.string()).dictionary_encode() for name, column in decided.items()}
-    write(log, pairs(10, **texts, champion_version=pa.array([3] * 10, pa.uint8())), day="2026-03-03")
+    write(log, pairs(10, day="2026-03-03", **texts, champion_version=pa.array([3] * 10, pa.uint8())), day="2026-03-03")
     found = figures(log)
     assert found.coverage.problems == ()
     assert found.flow == {"0": {"0": 15}, "1": {"1": 15}}
