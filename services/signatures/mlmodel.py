@@ -41,6 +41,8 @@ def read_parts(text: bytes) -> dict[str, Any]:
     if len(text) > MAX_BYTES:
         raise MlmodelUnreadable(f"it is larger than the {MAX_BYTES:,} bytes that are read")
     try:
+        # Left to itself, the parser would take UTF-16 as well, which MLflow does not.
+        text.decode()
         return _top(_bounded(text))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
@@ -90,11 +92,11 @@ def _top(events: Iterator[Any]) -> dict[str, Any]:
 def _top_mapping(events: Iterator[Any]) -> dict[str, Any]:
     parts: dict[str, Any] = {}
     while not isinstance(event := next(events), yaml.MappingEndEvent):
-        key = event.value if isinstance(event, yaml.ScalarEvent) else ""
+        if not isinstance(event, yaml.ScalarEvent) or not isinstance(_scalar(event), str):
+            raise MlmodelUnreadable("it has a key that is no text")
+        key = event.value
         if key == "<<":
             raise MlmodelUnreadable("it merges keys from elsewhere (<<)")
-        if isinstance(event, yaml.CollectionStartEvent):
-            _skip(events)
         if key in parts:
             raise MlmodelUnreadable(f"the key {key!r} stands there twice")
         if key in _WANTED:
@@ -111,14 +113,18 @@ def _build(event: Any, events: Iterator[Any], where: str) -> Any:
             return None
         raise MlmodelUnreadable(f"its {where} refers to another place in the file (*{str(event.anchor)[:60]})")
     if isinstance(event, yaml.ScalarEvent):
-        is_plain = event.implicit[0] and len(event.value) <= MAX_PLAIN
-        return resolve(event.value) if is_plain else event.value
+        return _scalar(event)
     if isinstance(event, yaml.SequenceStartEvent):
         items: list[Any] = []
         while not isinstance(inner := next(events), yaml.SequenceEndEvent):
             items.append(_build(inner, events, where))
         return items
     return _build_mapping(events, where)
+
+
+def _scalar(event: Any) -> Any:
+    is_plain = event.implicit[0] and len(event.value) <= MAX_PLAIN
+    return resolve(event.value) if is_plain else event.value
 
 
 def _build_mapping(events: Iterator[Any], where: str) -> dict[str, Any]:

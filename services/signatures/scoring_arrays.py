@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pandas as pd
 from services.signatures.arrival import CAST_ERRORS, Arrived, RequestRefused, cast_cells, tell_altered
 from services.signatures.check import Problem
 from services.signatures.series_check import NUMPY_DTYPES
-from services.signatures.values import Array, Columns, Object, Scalar, Schema, Tensors
+from services.signatures.values import Array, Column, Columns, Object, Scalar, Schema, Tensor, Tensors
 
 
 def arrive_as_arrays(inputs: Schema, form: str, sent: Any) -> Arrived:
@@ -21,8 +22,8 @@ def arrive_as_arrays(inputs: Schema, form: str, sent: Any) -> Arrived:
     """
     by_row = form == "instances" and isinstance(sent, list) and bool(sent) and isinstance(sent[0], dict)
     if isinstance(inputs, Tensors):
-        return _cast_tensors(inputs, _by_column(sent) if by_row else sent)
-    return _cast_columns(inputs, sent, by_row=by_row)
+        return _cast_tensors(inputs, form, _by_column(sent) if by_row else sent)
+    return _cast_columns(inputs, form, sent, by_row=by_row)
 
 
 def _by_column(sent: list[dict[str, Any]]) -> dict[str, list[Any]]:
@@ -30,7 +31,7 @@ def _by_column(sent: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [row[name] for row in sent if name in row] for name in names}
 
 
-def _cast_tensors(inputs: Tensors, sent: Any) -> Arrived:
+def _cast_tensors(inputs: Tensors, form: str, sent: Any) -> Arrived:
     if isinstance(sent, list) and sent and all(isinstance(row, dict) for row in sent):
         raise RequestRefused("*", "arrays", "a list of mappings")
     if not inputs.is_named:
@@ -39,7 +40,7 @@ def _cast_tensors(inputs: Tensors, sent: Any) -> Arrived:
             raise RequestRefused("*", inputs.tensors[0], type(sent).__name__)
         values, altered = _cast_tensor(inputs.tensors[0].dtype, "0", sent)
         return Arrived(values, altered)
-    if isinstance(sent, list) and len(inputs.tensors) == 1:
+    if not isinstance(sent, dict) and len(inputs.tensors) == 1:
         sent = {inputs.tensors[0].name: sent}
     if not isinstance(sent, dict):
         raise RequestRefused("*", "a mapping of arrays", type(sent).__name__)
@@ -49,10 +50,26 @@ def _cast_tensors(inputs: Tensors, sent: Any) -> Arrived:
     for name, values in sent.items():
         arrays[name], told = _cast_tensor(dtypes[name], name, values) if name in dtypes else (np.array(values), [])
         altered.extend(told)
-    lengths = {len(values) for name, values in arrays.items() if name in dtypes and values.ndim}
-    if len(lengths) > 1 and not all(isinstance(values, list) for values in sent.values()):
-        raise RequestRefused("*", "arrays of one length", "arrays of several lengths")
+    _check_lengths(inputs, form, arrays)
     return Arrived(arrays, altered)
+
+
+def _check_lengths(inputs: Schema, form: str, values: Mapping[Any, Any]) -> None:
+    """Refuse `instances` whose arrays differ in length or have none; lists in cells may differ."""
+    if form != "instances":
+        return
+    held = {name: each for name, each in values.items() if isinstance(each, list | np.ndarray)}
+    if inputs.is_named:
+        parts = inputs.columns if isinstance(inputs, Columns) else inputs.tensors
+        counted = {part.name for part in parts if isinstance(part, Tensor) or _is_counted(part)}
+        held = {name: each for name, each in held.items() if name in counted}
+    lengths = {len(each) if np.ndim(each) else None for each in held.values()}
+    if len(lengths) > 1 or None in lengths:
+        raise RequestRefused("*", "arrays of one length", "arrays of several lengths, or of none")
+
+
+def _is_counted(column: Column) -> bool:
+    return column.is_required and not isinstance(column.type, Array)
 
 
 def _is_list_or_value(sent: Any) -> bool:
@@ -73,7 +90,7 @@ def _cast_tensor(dtype: str, name: object, sent: Any) -> tuple[np.ndarray[Any, A
     return values, [] if is_rounded else tell_altered(name, of, list(before), values.ravel().tolist())
 
 
-def _cast_columns(inputs: Columns, sent: Any, *, by_row: bool) -> Arrived:
+def _cast_columns(inputs: Columns, form: str, sent: Any, *, by_row: bool) -> Arrived:
     types = {column.name: column for column in inputs.columns} if inputs.is_named else {}
     if inputs.is_named and len(types) == 1 and isinstance(sent, list) and not any(isinstance(x, dict) for x in sent):
         sent = {inputs.columns[0].name: sent}
@@ -82,6 +99,7 @@ def _cast_columns(inputs: Columns, sent: Any, *, by_row: bool) -> Arrived:
     altered: list[Problem] = []
     if isinstance(sent, dict):
         cast = {name: _cast_value(value, name, types.get(name), altered) for name, value in sent.items()}
+        _check_lengths(inputs, form, cast)
         return Arrived(_frame_of_mapping(inputs, cast), altered)
     if isinstance(sent, list) and all(isinstance(item, dict) for item in sent):
         rows = [
@@ -91,6 +109,7 @@ def _cast_columns(inputs: Columns, sent: Any, *, by_row: bool) -> Arrived:
             return Arrived(pd.DataFrame(rows), altered)
         # As rows become columns here, a list in each row becomes a list of lists: MLflow's documented pitfall.
         stacked = {name: np.array(values) for name, values in _by_column(rows).items()}
+        _check_lengths(inputs, form, stacked)
         return Arrived(_frame_of_mapping(inputs, stacked), altered)
     cast_one = _cast_value(sent, "0", inputs.columns[0], altered)
     return Arrived(pd.DataFrame(cast_one if isinstance(cast_one, list | np.ndarray) else [cast_one]), altered)

@@ -112,6 +112,11 @@ REQUESTS: list[dict[str, Any]] = [
     {"instances": {"a": [1, 2], "b": ["x"]}},
     {"inputs": []},
     {"instances": []},
+    {"instances": {"a": [1, 2], "b": [1]}},
+    {"instances": {"a": [1], "b": ["x", "y"]}},
+    {"instances": {"a": 1.5, "b": [1.5]}},
+    {"instances": {"a": 1.5}},
+    {"inputs": {"a": [1.5], "b": [1.5, 2.5]}},
 ]
 SCHEMAS: list[Schema] = [
     columns(a="long", b="string"),
@@ -137,6 +142,9 @@ SCHEMAS: list[Schema] = [
     tensors(a=("float64", (-1,))),
     tensors(a=("float64", (-1, 2))),
     tensors(a=("float64", (-1,)), b=("float64", (-1,))),
+    tensors(a=("float64", ())),
+    tensors(a=("float64", ()), b=("float64", (-1,))),
+    columns(a=array("long"), b="string", c_="string"),
 ]
 
 
