@@ -30,7 +30,7 @@ from services.registry.metrics import merge_metrics
 from services.registry.names import quoted
 from services.registry.tags import AUTHOR_TAG, PROMPT_TAG
 from services.registry.values import ModelVersion, RegisteredModel, Stage
-from services.registry.wire import follow_source, model_id_of, read_moment
+from services.registry.wire import follow_source, model_id_of, names_version, read_moment
 
 WORKSPACE = "default"
 DELETED_STAGE = "Deleted_Internal"
@@ -96,7 +96,7 @@ class DirectRegistry(DirectRuns):
         runs = self.list_runs([found.run_id]) if found.run_id and not found.author else ()
         return dataclasses.replace(
             found,
-            model_id=found.model_id or model_id_of(follow_source(found.source, self._find_source)),
+            model_id=found.model_id or model_id_of(self._find_origin(found)),
             author=found.author or next((run.author for run in runs), ""),
             aliases=tuple(sorted(alias for alias, target in model.aliases.items() if target == version)),
         )
@@ -142,6 +142,15 @@ class DirectRegistry(DirectRuns):
         which = and_(VERSIONS.c.name == name, VERSIONS.c.version == version)
         which_tags = and_(VERSION_TAGS.c.name == name, VERSION_TAGS.c.version == version)
         return next(iter(self._versions(which, which_tags, _BY_NUMBER)), None)
+
+    def _find_origin(self, version: ModelVersion) -> str:
+        """Return where a version's files are: where its source leads, or as MLflow kept it if that is deleted."""
+        source = follow_source(version.source, self._find_source)
+        if not names_version(source):
+            return source
+        which = (VERSIONS.c.name == version.name, VERSIONS.c.version == version.version)
+        kept = self.database.rows(select(VERSIONS.c.storage_location).where(VERSIONS.c.workspace == WORKSPACE, *which))
+        return next((row.storage_location for row in kept), None) or source
 
     def _find_source(self, name: str, version: int) -> str | None:
         found = self._find_version(name, version)

@@ -34,7 +34,8 @@ MODEL_TAGS = _table("registered_model_tags", "workspace name key value")
 ALIASES = _table("registered_model_aliases", "workspace name alias version")
 VERSIONS = _table(
     "model_versions",
-    "workspace name version creation_time last_updated_time current_stage status user_id description source run_id",
+    "workspace name version creation_time last_updated_time current_stage status user_id description source run_id "
+    "storage_location",
 )
 VERSION_TAGS = _table("model_version_tags", "workspace name version key value")
 RUNS = _table("runs", "run_uuid name user_id status start_time end_time experiment_id")

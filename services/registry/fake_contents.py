@@ -14,7 +14,7 @@ from services.errors import InvalidInput, NotFound
 from services.registry.names import quoted
 from services.registry.tags import AUTHOR_TAG
 from services.registry.values import Dataset, LoggedModel, ModelVersion, RegisteredModel, Run, Stage
-from services.registry.wire import follow_source, model_id_of
+from services.registry.wire import follow_source, model_id_of, names_version
 from services.untrusted.paths import check_relative
 
 
@@ -30,6 +30,7 @@ class FakeContents:
         self._runs: dict[str, Run] = {}
         self._files: dict[str, dict[str, bytes]] = {}
         self._logged: dict[str, LoggedModel] = {}
+        self._origins: dict[tuple[str, int], str] = {}
 
     def add_model(self, name: str, *, description: str = "", tags: Mapping[str, str] | None = None) -> RegisteredModel:
         """Register a name, whatever it looks like, or return the model that has it."""
@@ -174,6 +175,7 @@ class FakeContents:
             tags=dict(tags or {}),
         )
         self._versions[name][number] = created
+        self._origins[name, number] = follow_source(source, self._find_source)
         self._models[name] = dataclasses.replace(model, updated_at=now)
         return created
 
@@ -182,7 +184,7 @@ class FakeContents:
         run = self._runs.get(found.run_id or "")
         return dataclasses.replace(
             found,
-            model_id=found.model_id or model_id_of(follow_source(found.source, self._find_source)),
+            model_id=found.model_id or model_id_of(self._folder(found)),
             author=found.author or (run.author if run else ""),
             aliases=tuple(sorted(a for a, target in self._models[name].aliases.items() if target == version)),
         )
@@ -192,7 +194,9 @@ class FakeContents:
         return found.source if found else None
 
     def _folder(self, version: ModelVersion) -> str:
-        return follow_source(version.source, self._find_source)
+        source = follow_source(version.source, self._find_source)
+        # MLflow keeps where the files of a copy are, beside what it was copied from.
+        return self._origins.get((version.name, version.version), source) if names_version(source) else source
 
     def _files_in(self, folder: str) -> Mapping[str, bytes]:
         if not folder.startswith("runs:/"):

@@ -28,11 +28,18 @@ def name_filters(names: Sequence[str]) -> list[str]:
     >>> name_filters(["a", "it's"])
     ["name IN ('a')", "name LIKE 'it_s'"]
     """
-    patterns = sorted({"".join(c if _is_plain(c) else "_" for c in name) for name in names if not _is_plain(name)})
-    return [
-        *text_filters("name", names, at_once=NAMES_AT_ONCE),
-        *(f"name LIKE {_single_quoted(pattern)}" for pattern in patterns),
-    ]
+    patterns = sorted({like("name", name) for name in names if not _is_plain(name)})
+    return [*text_filters("name", names, at_once=NAMES_AT_ONCE), *patterns]
+
+
+def like(key: str, text: str, *, after: str = "") -> str:
+    """Return a condition that covers `text` and then a pattern; it may cover more, which the caller leaves out.
+
+    >>> like("source_path", "models:/it's/", after="%")
+    "source_path LIKE 'models:/it_s/%'"
+    """
+    pattern = "".join(c if _is_plain(c) else "_" for c in text)
+    return f"{key} LIKE {_single_quoted(f'{pattern}{after}')}"
 
 
 def _is_plain(text: str) -> bool:

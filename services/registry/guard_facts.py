@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from services.registry.aliases import normalise_alias
-from services.registry.filters import name_filters
+from services.registry.filters import like, name_filters
 from services.registry.guard_rules import GuardedRegistry
 from services.registry.stages import PROTECTED_ALIASES
 from services.registry.sync_details import MAX_MLMODEL_BYTES, MLMODEL
@@ -40,12 +40,13 @@ class ServerRegistry(GuardedRegistry):
             return "one of its versions is in production or staging"
         versions = (version for condition in name_filters([name]) for version in _search(condition))
         reasons = (_protection(version) for version in versions if version.name == name)
-        return next(filter(None, reasons), None)
+        return next(filter(None, reasons), None) or _find_copy(name)
 
     def find_version_protection(self, name: str, version: str) -> str | None:
         """Return why a version may not be deleted."""
         found = self._find(lambda: _registry_store().get_model_version(name, version))
-        return None if found is None else _protection(found)
+        # Asked for as "01", it is number 1 all the same.
+        return None if found is None else _protection(found) or _find_copy(name, str(found.version))
 
     def is_prompt(self, name: str) -> bool:
         """Return whether a registered name holds prompts rather than models."""
@@ -140,6 +141,16 @@ def _find_in_run(run_id: str, inside: list[str]) -> str | None:
             shorter = min(len(folder), len(inside))
             if folder[:shorter] == inside[:shorter]:
                 return _reference(version)
+    return None
+
+
+def _find_copy(name: str, version: str | None = None) -> str | None:
+    """Return that a version elsewhere is a copy, which nothing would hold any more once the first is gone."""
+    source = f"models:/{name}/{version or ''}"
+    for copy in _search(like("source_path", source, after="" if version else "%")):
+        is_copy = copy.source == source if version else copy.source.rpartition("/")[0] == source.rstrip("/")
+        if is_copy and (version or copy.name != name):
+            return f"{_reference(copy)} is a copy of it"
     return None
 
 

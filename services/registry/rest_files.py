@@ -18,7 +18,7 @@ from services.registry.digest import digest_folder
 from services.registry.names import quoted
 from services.registry.rest_records import API, RestRecords
 from services.registry.values import ArtifactFile, ModelVersion
-from services.registry.wire import follow_source, model_id_of, read_file_entry
+from services.registry.wire import model_id_of, read_file_entry
 from services.untrusted.paths import check_relative, resolve_under
 
 MAX_FILES = 10_000
@@ -80,7 +80,7 @@ class RestFiles(RestRecords):
         return digest_folder(digests)
 
     def _folder_of(self, version: ModelVersion) -> Folder:
-        source = follow_source(version.source, self._find_source)
+        source = self._find_origin(version)
         model_id = model_id_of(source)
         if model_id is not None:
             return _logged_model_folder(model_id)

@@ -19,6 +19,7 @@ from services.registry.wire import (
     Json,
     follow_source,
     model_id_of,
+    names_version,
     read_logged_model,
     read_model,
     read_run,
@@ -102,7 +103,7 @@ class RestRecords:
     def get_version(self, name: str, version: int) -> ModelVersion:
         """Return one version, its aliases, author and logged model filled."""
         found = self._version(name, version)
-        model_id = found.model_id or model_id_of(follow_source(found.source, self._find_source))
+        model_id = found.model_id or model_id_of(self._find_origin(found))
         run = self._find_run(found.run_id) if found.run_id and not found.author else None
         return dataclasses.replace(found, model_id=model_id, author=found.author or (run.author if run else ""))
 
@@ -170,6 +171,15 @@ class RestRecords:
         except NotFound:
             return None
         return self._read(read_logged_model, answer, "model")
+
+    def _find_origin(self, version: ModelVersion) -> str:
+        """Return where a version's files are: where its source leads, or as MLflow kept it if that is deleted."""
+        source = follow_source(version.source, self._find_source)
+        if not names_version(source):
+            return source
+        query = {"name": version.name, "version": str(version.version)}
+        answer = self.transport.call("GET", f"{API}/model-versions/get-download-uri", query=query)
+        return self._read(str, answer, "artifact_uri")
 
     def _find_source(self, name: str, version: int) -> str | None:
         try:

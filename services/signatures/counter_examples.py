@@ -104,9 +104,9 @@ def _tables(old: Columns, new: Signature) -> Iterator[pd.DataFrame]:
     yield base[base.columns[::-1]]
     yield base.set_axis([1])
     yield base.assign(**{_EXTRA: 1}) if old.is_named else base.assign(**{str(len(old.columns)): 1})
-    for column in old.columns:
-        if not column.is_required:
-            yield base.drop(columns=[column.name])
+    optional = [column.name for column in old.columns if not column.is_required]
+    for left_out in (*([name] for name in optional), optional):
+        yield base.drop(columns=left_out)
     yield from _varied(base, old, new.inputs if isinstance(new.inputs, Columns) else old)
 
 

@@ -141,6 +141,17 @@ def test_a_copied_version_leads_to_the_logged_model_of_the_first(world: World, n
     assert world.records.get_version(other, 2).model_id == first.model_id
 
 
+def test_a_copy_of_what_is_deleted_still_leads_to_its_logged_model(world: World, name: str) -> None:
+    first = add_version(world, name)
+    other = f"{name}_copy"
+    world.registry.create_model(other)
+    for source in (f"models:/{name}/1", f"models:/{other}/1"):
+        world.registry.create_version(other, source=source, run_id=first.run_id, description="")
+    world.delete_version(name, 1)
+    world.delete_version(other, 1)
+    assert world.records.get_version(other, 2).model_id == first.model_id
+
+
 def test_versions_are_listed_by_name_and_number(world: World, name: str) -> None:
     other = f"{name}_b"
     first = add_version(world, name)
@@ -380,6 +391,17 @@ def test_a_copied_version_has_the_files_of_the_first(file_world: World, name: st
     first = add_version(file_world, name)
     copy = file_world.registry.create_version(name, source=f"models:/{name}/1", run_id=None, description="")
     assert reader(file_world).get_artifact_digest(copy) == reader(file_world).get_artifact_digest(first)
+
+
+def test_a_copy_of_what_is_deleted_keeps_its_files(file_world: World, name: str) -> None:
+    first = add_version(file_world, name)
+    digest = reader(file_world).get_artifact_digest(first)
+    other = f"{name}_copy"
+    file_world.registry.create_model(other)
+    copy = file_world.registry.create_version(other, source=f"models:/{name}/1", run_id=None, description="")
+    file_world.delete_model(name)
+    assert reader(file_world).get_artifact_digest(copy) == digest
+    assert reader(file_world).read_file(copy, "MLmodel", max_bytes=256) == FILES["MLmodel"]
 
 
 def test_a_version_of_a_runs_artifacts_has_the_files_of_that_folder(file_world: World, name: str) -> None:

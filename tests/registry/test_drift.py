@@ -34,7 +34,7 @@ class Guarded:
         self.approved = Approved(store, clock=clock, protection=lambda: self.protection)
         self.ours = FakeRegistry(clock=clock, announce=self.approved.announce)
         self.theirs = FakeRegistry(clock=clock)
-        for name in ("_models", "_versions", "_last_version", "_runs", "_files", "_logged"):
+        for name in ("_models", "_versions", "_last_version", "_runs", "_files", "_logged", "_origins"):
             setattr(self.theirs, name, getattr(self.ours, name))
         self.audit = AuditLog(store, clock=clock, home=home)
         self.drifts = Drifts(

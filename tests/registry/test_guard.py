@@ -419,3 +419,16 @@ def test_reading_is_no_door() -> None:
     assert not is_near_registry("/api/2.0/mlflow/runs/create")
     assert not HARMLESS & RULES.keys()
     assert Asked().message is None
+
+
+def test_what_a_copy_needs_is_neither_deleted_nor_renamed(server: Server, name: str) -> None:
+    server.register(name)
+    server.register(name)
+    server.people.copy_model_version(f"models:/{name}/1", f"{name}_copy")
+    assert "is a copy of it" in refused(lambda: server.people.delete_model_version(name, "1"))
+    assert "is a copy of it" in refused(lambda: server.people.delete_model_version(name, "01"))
+    assert "is a copy of it" in refused(lambda: server.people.delete_registered_model(name))
+    assert "is a copy of it" in refused(lambda: server.people.rename_registered_model(name, f"{name}_b"))
+    server.people.delete_model_version(name, "2")
+    server.people.delete_registered_model(f"{name}_copy")
+    server.people.delete_model_version(name, "1")

@@ -116,6 +116,7 @@ ODD: list[tuple[Schema, Schema, str]] = [
     (tensors(a=("bool", (-1,))), unnamed("long"), "breaking"),
     (tensor("int64", -1, 2), unnamed("long", "double"), "breaking"),
     (tensor("float16", -1), unnamed("float"), "risky"),
+    (columns(a_="any", b_="any"), unnamed("any"), "breaking"),
     (columns(a="boolean", b=array("long"), c_="any"), unnamed("any", array("any")), "breaking"),
     (tensor("object", -1), tensor("object", 3), "breaking"),
     (tensor("object", -1), tensor("int64", -1), "breaking"),
