@@ -51,7 +51,7 @@ def opened_archive(path: Path) -> Iterator[zipfile.ZipFile]:
         archive = zipfile.ZipFile(path)
     except FileNotFoundError as error:
         raise NotFound(f"There is no file {path}.", next_step="Check the path.") from error
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile) as error:
         raise InvalidInput(f"{path} cannot be read as a ZIP: {error}.", next_step="Use another copy of it.") from error
     with archive:
         try:

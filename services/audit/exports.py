@@ -41,7 +41,7 @@ CSV_COLUMNS = (
     "event_id",
 )
 _HOW_TO_VERIFY = f"""events.jsonl holds one event a line, exactly as hashed; events.checkpoint is their signed root.
-Unpack everything, take the public key from somebody you trust, and run, with any Python from 3.10 on:
+Unpack everything, take the public key from somebody you trust, and run, with any Python from 3.9 on:
 
     python {Path(verify_export.__file__).name} events.jsonl events.checkpoint events.key
 """

@@ -93,7 +93,7 @@ def _verification(events: Sequence[Event], checkpoint: Checkpoint, key: Verifier
     return (
         "<p>Every event above is a line of <code>events.jsonl</code>, proven by <code>proofs.json</code> to be in the "
         "log that the signed <code>checkpoint</code> commits to; <code>manifest</code> signs for all files. Take the "
-        "public key from somebody you trust, and run, with any Python from 3.10 on:</p>"
+        "public key from somebody you trust, and run, with any Python from 3.9 on:</p>"
         "<pre>python verify_export.py EVIDENCE.zip KEY</pre>" + _list(facts)
     )
 

@@ -86,7 +86,8 @@ def restore_backup(
                 snapshot = Path(archive.extract("store", folder))
             key = read_key(archive)
         hashes = read_hashes(backup.dialect, snapshot)
-        _place_secrets(secrets, home)
+        if secrets is not None:
+            _place_secrets(secrets, home)
         checkpoints.keys.trust(key)
         if checkpoints.keys.find_signer() is None:
             checkpoints.keys.create_signer()
@@ -141,12 +142,11 @@ def _unpack_secrets(keys: KeyRing, path: Path, room: Path) -> Path | None:
     return room
 
 
-def _place_secrets(secrets: Path | None, home: Path) -> None:
+def _place_secrets(secrets: Path, home: Path) -> None:
     with told(home):
-        for part in SECRET_PARTS if secrets is not None else ():
-            place = home / part
-            if (secrets / part).exists() and not place.exists():
-                (secrets / part).replace(place)
+        for part in SECRET_PARTS:
+            if (secrets / part).exists() and not (home / part).exists():
+                (secrets / part).replace(home / part)
 
 
 def _unpack_home(archive: zipfile.ZipFile, room: Path) -> None:

@@ -14,6 +14,7 @@ from operator import itemgetter
 
 from services.audit.words import words_of
 from services.clock import from_text, to_micros
+from services.errors import Unverified
 from services.store import UnitOfWork, audit_log
 from services.store.audit_log import CHUNK_EVENTS, TallyRow
 from services.store.audit_reading import ALL_DAYS, DAY_US
@@ -34,8 +35,14 @@ def seal(unit: UnitOfWork, size: int) -> None:
     for chunk in range(audit_log.count_sealed(unit), size // CHUNK_EVENTS):
         first = chunk * CHUNK_EVENTS
         leaves = [leaf for _, leaf in audit_log.list_leaves(unit, first, first + CHUNK_EVENTS)]
-        told = json.loads(f"[{b','.join(leaves).decode()}]")  # in one go: half the time
-        times = [to_micros(from_text(fields["at"])) for fields in told]
+        try:
+            told = json.loads(f"[{b','.join(leaves).decode()}]")  # in one go: half the time
+            times = [to_micros(from_text(fields["at"])) for fields in told]
+        except (ValueError, TypeError, KeyError) as error:  # the database may hold anything by now
+            raise Unverified(
+                f"One of the events {first} to {first + CHUNK_EVENTS - 1} is no leaf of the log.",
+                next_step="Run `gatehouse audit verify` to see which, and restore the store from a backup.",
+            ) from error
         audit_log.insert_search(unit, [(seq, " ".join(words_of(fields))) for seq, fields in enumerate(told, first)])
         audit_log.insert_span(unit, chunk, min(times), max(times))
         tally(tallies, times, map(_TO_TALLIED, told))

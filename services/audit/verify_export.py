@@ -3,8 +3,8 @@
     python verify_export.py EVENTS.jsonl CHECKPOINT KEY
     python verify_export.py EVIDENCE.zip [KEY]
 
-Take the key from somebody you trust, not from beside the export: whoever can forge one can forge the other. Ends with 0
-if everything verifies, 4 if something does not, 2 if it could not be tried.
+Any Python from 3.9 on will do. Take the key from somebody you trust, not from beside the export: whoever can forge one
+can forge the other. Ends with 0 if everything verifies, 4 if something does not, 2 if it could not be tried.
 
 What it relies on: RFC 6962 section 2.1 (the tree), RFC 8032 section 5.1 (Ed25519), c2sp.org/signed-note and
 c2sp.org/tlog-checkpoint (the checkpoint).
@@ -19,13 +19,16 @@ import json
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 MANIFEST_TITLE = "gatehouse evidence v1"
 MANIFEST_NAME = "manifest"
 MAX_EVIDENCE_BYTES = 512 * 1024 * 1024
+
+_PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, UnicodeDecodeError)
 
 KEY_BYTES = 32
 SIGNATURE_BYTES = 64
@@ -242,18 +245,18 @@ def verify_evidence(files: dict[str, bytes], key_text: str | None = None) -> tup
         proofs = json.loads(files["proofs.json"])
     except KeyError as error:
         raise NotVerifiedError(f"The evidence has no file {error}.") from error
-    except ValueError as error:
-        raise NotVerifiedError("A file of the evidence is not text.") from error
+    except (ValueError, RecursionError) as error:
+        raise NotVerifiedError("A file of the evidence is not text, or its proofs are no JSON.") from error
     digests = {name: digest for digest, _, name in (line.partition("  ") for line in manifest[1:])}
     if manifest[0] != MANIFEST_TITLE or digests.keys() != files.keys() - {MANIFEST_NAME}:
         raise NotVerifiedError("The files of the evidence are not those that were signed for.")
     for name, digest in digests.items():
         if hashlib.sha256(files[name]).hexdigest() != digest:
             raise NotVerifiedError(f"The file {name} of the evidence is not the one that was signed for.")
-    if len(events) != len(proofs):
+    if not isinstance(proofs, list) or len(events) != len(proofs):
         raise NotVerifiedError("The evidence does not have one proof an event.")
-    for leaf, proof in zip(events, proofs, strict=True):
-        verify_inclusion(leaf, proof, checkpoint)
+    for number, leaf in enumerate(events):
+        verify_inclusion(leaf, proofs[number], checkpoint)
     return checkpoint, key, len(events)
 
 
@@ -272,31 +275,42 @@ def main(arguments: list[str]) -> int:
 
 
 def _run(arguments: list[str]) -> str:
-    match [Path(argument) for argument in arguments]:
-        case [events, note, key]:
-            with events.open("rb") as lines:
-                checkpoint, after = verify_export(lines, note.read_text("utf-8"), key.read_text("utf-8"))
-            rest = f"; the {after} after them are not covered by this checkpoint" if after else ""
-            return f"VERIFIED: {checkpoint.size} events of {checkpoint.origin}{rest}.\n"
-        case [evidence, *keys] if keys[1:] == []:
-            trusted = keys[0].read_text("utf-8") if keys else None
-            checkpoint, signer, proven = verify_evidence(read_zip(evidence), trusted)
-            whose = "the key given" if trusted else f"the key inside, {signer.name}+{signer.key_id.hex()}: compare it"
-            return f"VERIFIED: {proven} of the {checkpoint.size} events of {checkpoint.origin}, with {whose}.\n"
-    return ""
+    tellers: dict[int, Callable[..., str]] = {1: _tell_evidence, 2: _tell_evidence, 3: _tell_export}
+    tell = tellers.get(len(arguments))
+    return tell(*map(Path, arguments)) if tell else ""
+
+
+def _tell_export(events: Path, note: Path, key: Path) -> str:
+    with events.open("rb") as lines:
+        checkpoint, after = verify_export(lines, note.read_text("utf-8"), key.read_text("utf-8"))
+    rest = f"; the {after} after them are not covered by this checkpoint" if after else ""
+    return f"VERIFIED: {checkpoint.size} events of {checkpoint.origin}{rest}.\n"
+
+
+def _tell_evidence(evidence: Path, key: Path | None = None) -> str:
+    trusted = None if key is None else key.read_text("utf-8")
+    checkpoint, signer, proven = verify_evidence(read_zip(evidence), trusted)
+    whose = "the key given" if key else f"the key inside, {signer.name}+{signer.key_id.hex()}: compare it"
+    return f"VERIFIED: {proven} of the {checkpoint.size} events of {checkpoint.origin}, with {whose}.\n"
 
 
 def read_zip(path: Path) -> dict[str, bytes]:
-    """Return the files of a ZIP by name. Raises NotVerifiedError."""
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-        if len(set(names)) != len(names):
+    """Return the files of a ZIP by name. Raises NotVerifiedError, and BadZipFile if it is none."""
+    try:
+        archive = zipfile.ZipFile(path)
+    except NotImplementedError as error:  # it says to be of a version that is to come
+        raise zipfile.BadZipFile(str(error)) from error
+    with archive:
+        members = archive.infolist()
+        if len({member.filename for member in members}) != len(members):
             raise NotVerifiedError("The evidence holds two files of one name.")
-        if sum(member.file_size for member in archive.infolist()) > MAX_EVIDENCE_BYTES:
+        if sum(member.file_size for member in members) > MAX_EVIDENCE_BYTES:
             raise NotVerifiedError("The evidence unpacks to more than half a gibibyte.")
+        if any(member.compress_type not in _PACKINGS for member in members):
+            raise NotVerifiedError("A file of the evidence is packed as none of it was.")
         try:
-            return {name: archive.read(name) for name in names}
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as error:
+            return {member.filename: archive.read(member) for member in members}
+        except _DAMAGES as error:
             raise NotVerifiedError(f"A file of the evidence is damaged: {error}.") from error
 
 

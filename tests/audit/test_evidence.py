@@ -146,7 +146,7 @@ def sign_again(files: dict[str, bytes], signer: Signer) -> None:
     files["manifest"] = signer.sign(f"{MANIFEST_TITLE}\n{lines}").encode()
 
 
-@pytest.mark.parametrize("proofs", [b"[]", b"{", b"[1, 2, 3]", b'[{"seq": 300}, {}, {}]'])
+@pytest.mark.parametrize("proofs", [b"[]", b"{", b"5", b"[" * 100_000, b"[1, 2, 3]", b'[{"seq": 300}, {}, {}]'])
 def test_evidence_needs_a_proof_for_each_event_even_if_signed(
     audit: AuditLog, evidence: Evidence, proofs: bytes
 ) -> None:
@@ -198,6 +198,13 @@ def test_evidence_with_any_byte_changed_verifies_only_if_no_content_did(evidence
         with suppress(Unverified, InvalidInput):
             verify_evidence_file(evidence.path)
             assert read(evidence.path) == files
+    for offset, value in ((10, 9), (6, 99)):  # how a file is packed, and by which version of ZIP
+        changed = bytearray(whole)
+        changed[whole.index(b"PK\x01\x02") + offset] = value
+        evidence.path.write_bytes(changed)
+        with pytest.raises((Unverified, InvalidInput)):
+            verify_evidence_file(evidence.path)
+        assert run_script(script, evidence.path).returncode in (2, 4)
     evidence.path.write_bytes(whole[:-30])
     with pytest.raises(InvalidInput, match="cannot be read"):
         verify_evidence_file(evidence.path)

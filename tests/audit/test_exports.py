@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import csv
 import hashlib
 import json
@@ -171,9 +172,9 @@ def test_a_log_that_does_not_verify_is_not_exported(audit: AuditLog, tmp_path: P
             connection.execute(text(f"DROP TRIGGER audit_{trigger}"))
         connection.execute(text(statement))
         connection.commit()
-    with pytest.raises(Unverified, match="not those that its head stands for"):
+    with pytest.raises(Unverified, match=r"not those that its head stands for|is no leaf of the log"):
         export_leaves(audit, tmp_path / "out" / "events.jsonl")
-    assert list((tmp_path / "out").iterdir()) == []
+    assert list(tmp_path.glob("out/*")) == []
 
 
 def test_an_export_that_cannot_be_written_says_so(audit: AuditLog, tmp_path: Path) -> None:
@@ -204,6 +205,16 @@ def test_the_script_needs_nothing_but_python() -> None:
         if line.startswith(("import ", "from "))
     }
     assert imported <= {*sys.stdlib_module_names, "__future__"}
+
+
+def test_the_script_is_read_by_the_python_that_outsiders_have() -> None:
+    """3.9 is what macOS and Red Hat 9 call python3."""
+    tree = ast.parse(VERIFIER.read_text(), feature_version=(3, 9))
+    named = {argument.arg for call in ast.walk(tree) if isinstance(call, ast.Call) for argument in call.keywords}
+    assert "strict" not in named
+    older = shutil.which("python3.9")
+    if older is not None and subprocess.run([older, "-V"], capture_output=True, check=False).returncode == 0:
+        assert subprocess.run([older, "-I", "-S", str(VERIFIER)], capture_output=True, check=False).returncode == 2
 
 
 def test_the_script_computes_the_same_roots() -> None:
