@@ -22,7 +22,7 @@ def test_every_threshold_is_in_the_guide_with_what_it_is_unless_named() -> None:
     for _, names, values, *_ in rows:
         for name, value in zip(names.split(","), [*values.split(","), ""], strict=False):
             told[name.strip(" `")] = float(value) if value.strip() else None
-    assert told == asdict(ShadowPolicy())
+    assert told == {name: value for name, value in asdict(ShadowPolicy()).items() if name != "named"}
 
 
 def test_every_verdict_is_in_the_guide() -> None:
