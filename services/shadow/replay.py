@@ -24,9 +24,9 @@ from services.jobs.confinement import Ending
 from services.jobs.probe import Predictions, RunFailure
 from services.shadow.answers import SIDES
 from services.shadow.replay_data import DataChunk, Described, as_text, count_rows, digest_file, read_chunks
-from services.shadow.replay_notes import Notes, Outputs, open_notes
+from services.shadow.replay_notes import Notes, Outputs, alone_in, open_notes
 from services.shadow.schema import fit_to_schema
-from services.shadow.writer import split_by_day, write_part
+from services.shadow.writer import remove_leftovers, split_by_day, write_part
 
 _CHUNK, _TIMED_CHUNK = 50_000, 2_000
 
@@ -121,15 +121,17 @@ def replay(
     Raises:
         InvalidInput: the data cannot be read, lacks a column that was named, or has no rows.
         NotFound: there is no such data file.
-        Conflict: the folder holds something else.
+        Conflict: the folder holds something else, or another process replays into it.
         Blocked: both versions fail on all of the first chunk, so there is nothing to compare.
         Unavailable: this machine has no sandbox, or the log cannot be written.
     """
     chosen = options or ReplayOptions()
-    notes = open_notes(out, _plan(champion, candidate, digest_file(data), chosen), clock)
-    run = _Replay(champion, candidate, out, scorer, chosen, notes, is_cancelled)
-    total, resumed = count_rows(data), notes.rows
-    with tempfile.TemporaryDirectory(prefix="gatehouse-replay-") as work:
+    plan = _plan(champion, candidate, digest_file(data), chosen)
+    with alone_in(out), tempfile.TemporaryDirectory(prefix="gatehouse-replay-") as work:
+        remove_leftovers(out)
+        notes = open_notes(out, plan, clock)
+        run = _Replay(champion, candidate, out, scorer, chosen, notes, is_cancelled)
+        total, resumed = count_rows(data), notes.rows
         for chunk in read_chunks(data, chosen.described, rows=chosen.rows_a_chunk, folder=Path(work)):
             if chunk.index not in notes.chunks and (is_cancelled() or not run.score(chunk, Path(work))):
                 break
@@ -196,9 +198,9 @@ class _Replay:
 
     def _pair(self, chunk: DataChunk, tables: Sequence[pa.Table]) -> pa.Table:
         columns = {name: chunk.described.column(name) for name in chunk.described.column_names}
-        if "request_id" not in columns:
-            name = self.notes.plan["data"][:16]
-            columns["request_id"] = pa.array([f"{name}-{chunk.first_row + row}" for row in range(chunk.rows)])
+        name = self.notes.plan["data"][:16]
+        numbered = pa.array([f"{name}-{chunk.first_row + row}" for row in range(chunk.rows)])
+        columns["request_id"] = pc.coalesce(columns["request_id"], numbered) if "request_id" in columns else numbered
         columns["ts"] = pc.coalesce(
             columns.get("ts", pa.nulls(chunk.rows, pa.timestamp("us", "UTC"))),
             pa.scalar(self.notes.started_at, pa.timestamp("us", "UTC")),

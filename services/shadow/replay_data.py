@@ -10,10 +10,11 @@ import csv
 import hashlib
 import itertools
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -146,15 +147,25 @@ class _Chunk:
 
     def text(self, name: str) -> pa.ChunkedArray:
         """Return a column as text."""
-        if self.suffix != ".jsonl":
-            return as_text(self.table.column(name))
-        values = [None if value is None else json.loads(value) for value in self.table.column(name).to_pylist()]
-        told = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-        return as_text(pa.chunked_array([pa.array(told, pa.string())]))
+        column = self.table.column(name)
+        if self.suffix == ".jsonl":
+            values = [None if value is None else json.loads(value) for value in column.to_pylist()]
+            told = [value if isinstance(value, str) else _json_text(value) for value in values]
+            return as_text(pa.chunked_array([pa.array(told, pa.string())]))
+        try:
+            return as_text(column)
+        except pa.ArrowException as error:
+            raise ValueError(f"the column {name} holds {column.type}, which is no text") from error
+
+
+def _json_text(value: object) -> str | None:
+    # NaN, which some writers of JSON have for what is missing, is the one value that differs from itself.
+    return None if value is None or value != value else json.dumps(value)  # noqa: PLR0124
 
 
 def _read_parquet(data: Path, rows: int) -> Iterator[_Chunk]:
     with pq.ParquetFile(data) as file:
+        _check_names(file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=rows):
             yield _Chunk(table=pa.Table.from_batches([batch]), suffix=".parquet")
 
@@ -163,18 +174,48 @@ def _read_csv(data: Path, rows: int) -> Iterator[_Chunk]:
     with data.open(encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         names = next(reader, [])
-        while batch := list(itertools.islice(reader, rows)):
+        _check_names(names)
+        lines = _csv_rows(reader, len(names))
+        while batch := list(itertools.islice(lines, rows)):
             columns = [pa.array(values, pa.string()) for values in zip(*batch, strict=True)]
             yield _Chunk(table=pa.table(columns, names=names), suffix=".csv")
 
 
 def _read_json_lines(data: Path, rows: int) -> Iterator[_Chunk]:
     with data.open(encoding="utf-8-sig") as file:
-        lines = (line for line in file if line.strip())
-        while batch := [json.loads(line) for line in itertools.islice(lines, rows)]:
+        lines = _json_rows(file)
+        while batch := list(itertools.islice(lines, rows)):
             names = list(dict.fromkeys(name for row in batch for name in row))
             columns = [[json.dumps(row[name]) if name in row else None for row in batch] for name in names]
             yield _Chunk(table=pa.table([pa.array(c, pa.string()) for c in columns], names=names), suffix=".jsonl")
+
+
+def _csv_rows(reader: Any, width: int) -> Iterator[list[str]]:
+    """Yield the rows of a table; lines that are blank are none."""
+    for row in reader:
+        if row and len(row) != width:
+            raise ValueError(f"line {reader.line_num} has {len(row)} values, and the header {width}")
+        if row:
+            yield row
+
+
+def _json_rows(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise ValueError(f"line {number} is no JSON ({first_line(error)})") from error
+        if not isinstance(row, dict):
+            raise ValueError(f"line {number} is no JSON object")  # noqa: TRY004 - of the data, not of a caller
+        yield row
+
+
+def _check_names(names: Sequence[str]) -> None:
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"the column {twice} is there twice")
 
 
 def _describing(names: Sequence[str], described: Described) -> set[str]:
@@ -208,7 +249,11 @@ def _as_time(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         return _in_utc(column)
-    moments = pd.to_datetime(column.to_pandas(), utc=True, format="ISO8601")
+    texts = column.cast(pa.string()).to_pandas()
+    moments = pd.to_datetime(texts, utc=True, format="ISO8601", errors="coerce")
+    wrong = texts[moments.isna() & texts.notna()]
+    if len(wrong):
+        raise ValueError(f"{wrong.iloc[0]!r} in the column ts is no time as ISO 8601 writes it")
     return _in_utc(pa.chunked_array([pa.array(moments.dt.tz_localize(None).to_numpy("datetime64[us]"))]))
 
 
@@ -230,10 +275,14 @@ def _translated(data: Path) -> Iterator[None]:
 
 
 def count_rows(data: Path) -> int | None:
-    """Return how many rows a data file has, where that is quick to know."""
-    if data.suffix.lower() != ".parquet":
-        return None
+    """Return how many rows a data file has, or None where it cannot be read: that is told by who reads it."""
+    suffix = data.suffix.lower()
     try:
-        return int(pq.read_metadata(data).num_rows)
-    except (pa.ArrowException, OSError):
+        if suffix == ".parquet":
+            return int(pq.read_metadata(data).num_rows)
+        with data.open(encoding="utf-8-sig", newline="") as file:
+            # A quoted value may go on over several lines.
+            rows = csv.reader(file) if suffix == ".csv" else (line.strip() for line in file)
+            return sum(1 for row in rows if row) - (suffix == ".csv")
+    except (pa.ArrowException, OSError, ValueError, csv.Error):
         return None

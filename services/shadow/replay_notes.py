@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from services.clock import Clock, from_text, to_text
-from services.errors import Conflict
-from services.shadow.atomic import replacing
+from services.errors import Conflict, Unavailable
+from services.shadow.atomic import TEMPORARY, replacing
 
-_NAME = ".replay.json"
+_NAME, _LOCK = ".replay.json", ".replay.lock"
 _DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
@@ -75,27 +77,64 @@ def find_notes(out: Path) -> Notes | None:
         return None
 
 
-def open_notes(out: Path, plan: Mapping[str, Any], clock: Clock) -> Notes:
-    """Begin a replay in a new folder, or take up the one that was begun there.
+@contextmanager
+def alone_in(out: Path) -> Iterator[None]:
+    """Keep a folder for one replay at a time; it is free again as soon as whoever holds it is gone.
 
     Raises:
-        Conflict: the folder holds another replay, or anything else.
+        Conflict: another process replays into it, or it holds anything else than a replay.
+        Unavailable: it cannot be written.
+    """
+    if out.exists() and not (out / _NAME).exists() and (not out.is_dir() or any(map(_is_foreign, out.iterdir()))):
+        raise Conflict(f"{out} holds something already.", next_step="Name a new folder for the log.")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        lock = (out / _LOCK).open("a")
+    except OSError as error:
+        raise Unavailable(
+            f"{out} cannot be written: {error.strerror}.", next_step="Name a folder for the log that can be."
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Conflict(
+                f"Another process is replaying into {out}.", next_step="Wait for it, or name another folder."
+            ) from error
+        yield
+
+
+def _is_foreign(path: Path) -> bool:
+    # What one that was killed at its very beginning left is none of anybody else's.
+    return path.name != _LOCK and not path.name.startswith(TEMPORARY)
+
+
+def open_notes(out: Path, plan: Mapping[str, Any], clock: Clock) -> Notes:
+    """Begin a replay in a folder that is ours alone, or take up the one that was begun there.
+
+    Raises:
+        Conflict: the folder holds another replay.
     """
     path = out / _NAME
     if not path.exists():
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
-            raise Conflict(f"{out} holds something already.", next_step="Name a new folder for the log.")
-        notes = Notes(path, plan=plan, started_at=clock())
-        notes.save()
-        return notes
+        return _begin(path, plan, clock)
     try:
         notes = _read_notes(path)
     except _DAMAGE as error:
         raise Conflict(f"{path} is damaged.", next_step="Name a new folder for the log.") from error
     if notes.plan != plan:
+        # One that ended before anything was written, since its data was no good, is in nobody's way.
+        if not notes.chunks and not any(out.glob("dt=*")):
+            return _begin(path, plan, clock)
         raise Conflict(
             f"{out} holds a replay of other data, versions or options.", next_step="Name a new folder for the log."
         )
+    return notes
+
+
+def _begin(path: Path, plan: Mapping[str, Any], clock: Clock) -> Notes:
+    notes = Notes(path, plan=plan, started_at=clock())
+    notes.save()
     return notes
 
 

@@ -99,7 +99,7 @@ def test_every_row_is_scored_by_both_versions_in_chunks(tmp_path: Path) -> None:
     report = run(tmp_path, models, outputs=Outputs.SCORES, progress=lambda done, total: told.append((done, total)))
     assert report == ReplayReport(rows=10, resumed_rows=0, champion_errors=0, candidate_errors=0, is_complete=True)
     assert models.asked == [("3", 4), ("4", 4), ("3", 4), ("4", 4), ("3", 2), ("4", 2)]
-    assert told == [(4, None), (8, None), (10, None)]
+    assert told == [(4, 10), (8, 10), (10, 10)]
     found = figures(tmp_path / "log")
     assert (found.pairs, found.task) == (10, Task.REGRESSION)
     assert found.difference.mean.estimate == pytest.approx(0.05)
@@ -160,6 +160,13 @@ def test_rows_without_an_id_or_a_time_have_ones_that_stay_the_same(tmp_path: Pat
     assert set(rows.ts) == {pd.Timestamp(clock.now)}
 
 
+def test_rows_of_which_some_have_no_id_keep_those_there_are(tmp_path: Path) -> None:
+    run(tmp_path, Models(), write_data(tmp_path, 6, request_id=["x", None, "y", None, None, "z"]))
+    found = written(tmp_path).request_id
+    assert {"x", "y", "z"} < set(found)
+    assert found.is_unique
+
+
 def test_latencies_are_written_only_where_each_row_was_timed(tmp_path: Path) -> None:
     (tmp_path / "timed").mkdir()
     run(tmp_path, Models())
@@ -206,11 +213,45 @@ def test_another_replay_needs_another_folder(tmp_path: Path, change: dict[str, A
         run(tmp_path, Models(), data, **change)
 
 
+def test_two_replays_into_one_folder_do_not_meet(tmp_path: Path) -> None:
+    data = write_data(tmp_path)
+    refused: list[str] = []
+
+    def meets(table: pd.DataFrame) -> Any:
+        with pytest.raises(Conflict) as caught:
+            run(tmp_path, Models(), data)
+        refused.append(caught.value.message)
+        return table["a"].astype(float)
+
+    report = run(tmp_path, Models(champion=meets), data, outputs=Outputs.SCORES)
+    assert (report.rows, report.is_complete) == (10, True)
+    assert refused == [f"Another process is replaying into {tmp_path / 'log'}."] * 3
+    assert figures(tmp_path / "log").pairs == 10
+    assert run(tmp_path, Models(), data, outputs=Outputs.SCORES).resumed_rows == 10
+
+
+def test_a_replay_that_was_killed_before_it_noted_anything_can_be_begun_again(tmp_path: Path) -> None:
+    (tmp_path / "log").mkdir()
+    (tmp_path / "log" / ".writing-0123").write_text("{")
+    (tmp_path / "log" / ".replay.lock").touch()
+    assert run(tmp_path, Models()).rows == 10
+
+
+def test_a_folder_in_which_nothing_was_replayed_takes_another_replay(tmp_path: Path) -> None:
+    def breaks(data: pd.DataFrame) -> Any:
+        raise ZeroDivisionError
+
+    with pytest.raises(Blocked):
+        run(tmp_path, Models(champion=breaks, candidate=breaks))
+    assert run(tmp_path, Models(), threshold=0.5).rows == 10
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "letter").write_text("mine")
     with pytest.raises(Conflict, match="holds something already"):
         run(tmp_path, Models())
+    assert [path.name for path in (tmp_path / "log").iterdir()] == ["letter"]
     (tmp_path / "log" / ".replay.json").write_text("{")
     with pytest.raises(Conflict, match="damaged"):
         run(tmp_path, Models())

@@ -105,7 +105,12 @@ def test_a_label_column_of_another_name_is_no_input(tmp_path: Path) -> None:
         ("data.jsonl", b'{"a": 1}\n{"a": \n', Described(), "cannot be replayed"),
         ("data.csv", b"a\n1\n", Described(label="truth"), "no column 'truth'"),
         ("data.csv", b"a\n1\n", Described(slices=("b",)), "no column 'b'"),
-        ("data.csv", b"a,ts\n1,yesterday\n", Described(), "cannot be replayed"),
+        ("data.csv", b"a,ts\n1,2026-03-01\n1,yesterday\n", Described(), "'yesterday' in the column ts is no time"),
+        ("data.csv", b"a,b\n1,2\n\n3\n", Described(), "line 4 has 1 values, and the header 2"),
+        ("data.csv", b"a,a\n1,2\n", Described(), "the column a is there twice"),
+        ("data.jsonl", b'{"a": 1}\n[2]\n', Described(), "line 2 is no JSON object"),
+        ("data.jsonl", b'{"a": 1}\n\n7\n', Described(), "line 3 is no JSON object"),
+        ("data.jsonl", b"[" * 100_000, Described(), "line 1 is no JSON"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(
@@ -115,6 +120,36 @@ def test_what_is_wrong_with_a_file_is_told(
     path.write_bytes(content)
     with pytest.raises(InvalidInput, match=told):
         chunks(path, described)
+
+
+@pytest.mark.parametrize(
+    ("table", "told"),
+    [
+        (pa.table([[1], [2]], names=["a", "a"]), "the column a is there twice"),
+        (pa.table({"a": [1], "ts": [True]}), "'true' in the column ts is no time"),
+        (pa.table({"a": [1], "ts": [1767225600]}), "'1767225600' in the column ts is no time"),
+        (pa.table({"a": [1], "label": [[1]]}), "the column label holds list"),
+        (pa.table({"a": [1], "slice_x": [b"\xff"]}), "the column slice_x holds binary"),
+    ],
+)
+def test_what_is_wrong_with_a_column_is_told_by_its_name(tmp_path: Path, table: pa.Table, told: str) -> None:
+    pq.write_table(table, tmp_path / "data.parquet")
+    with pytest.raises(InvalidInput, match=told):
+        chunks(tmp_path / "data.parquet")
+
+
+def test_blank_lines_are_no_rows(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a,b\n\n1,2\n\n3,4\n\n")
+    ((chunk, _),) = chunks(path)
+    assert (chunk.rows, chunk.path.read_text().split()) == (2, ["a,b", "1,2", "3,4"])
+
+
+def test_a_number_that_is_none_is_no_label(tmp_path: Path) -> None:
+    path = tmp_path / "data.jsonl"
+    path.write_text('{"a": 1, "label": NaN}\n{"a": 1, "label": "NaN"}\n')
+    ((chunk, _),) = chunks(path)
+    assert chunk.described.column("label").to_pylist() == [None, "NaN"]
 
 
 def test_a_digest_is_of_the_content_and_needs_a_file(tmp_path: Path) -> None:
@@ -128,9 +163,11 @@ def test_a_digest_is_of_the_content_and_needs_a_file(tmp_path: Path) -> None:
         digest_file(tmp_path)
 
 
-def test_rows_are_counted_where_that_is_quick(tmp_path: Path) -> None:
-    assert count_rows(write_data(tmp_path, ".parquet")) == 3
-    assert count_rows(write_data(tmp_path, ".csv")) is None
+def test_rows_are_counted_in_every_format(tmp_path: Path) -> None:
+    assert [count_rows(write_data(tmp_path, suffix)) for suffix in (".parquet", ".csv", ".jsonl")] == [3, 3, 3]
+    several = tmp_path / "several.csv"
+    several.write_text('a,b\n1,"one\n\ntwo"\n\n2,x\n')
+    assert count_rows(several) == sum(chunk.rows for chunk, _ in chunks(several)) == 2
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"nothing")
     assert count_rows(broken) is None
