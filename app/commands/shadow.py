@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ _SHOWN_PROBLEMS = 20
 
 _file = click.Path(dir_okay=False, path_type=Path)
 _path = click.Path(path_type=Path)
+_DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.group("shadow")
@@ -122,6 +124,34 @@ def replay(
         f"The champion failed on {report.champion_errors} rows, the candidate on {report.candidate_errors}.",
     ]
     return answer(document, as_json=as_json, lines=lines, is_yes=report.is_complete)
+
+
+@shadow_command.command("label")
+@click.option("--log", required=True, type=_path, help="The log whose pairs get labels.")
+@click.option("--data", required=True, type=_file, help="Columns request_id and label: Parquet, CSV or JSON lines.")
+@click.option("--label", help="The column that says what turned out to be true; `label` unless given.")
+@click.option("--since", type=_DAY, help="The first day of the log to look at.")
+@click.option("--until", type=_DAY, help="The last.")
+@json_option
+def label_pairs(
+    log: Path, data: Path, label: str | None, since: datetime | None, until: datetime | None, *, as_json: bool
+) -> int:
+    """Write what turned out to be true into the pairs of a log; exit code 0 when a request was found."""
+    report = current_gatehouse().shadow.join_labels(
+        log,
+        data,
+        actor=current_actor(),
+        column=label,
+        since=since.date() if since else date.min,
+        until=until.date() if until else date.max,
+    )
+    found = report.labelled + report.relabelled + report.unchanged
+    lines = [
+        f"Labelled {report.labelled} pairs; {report.relabelled} had another label, {report.unchanged} had this one.",
+        f"{report.unmatched} labels are of no request of these days; {report.without_label} rows had no label.",
+        f"{len(report.files)} files were rewritten.",
+    ]
+    return answer({"log": str(log), **report.to_json()}, as_json=as_json, lines=lines, is_yes=found > 0)
 
 
 def _progress(*, as_json: bool) -> Callable[[int, int | None], None]:

@@ -7,9 +7,10 @@ again. Labels of one log are joined one after the other.
 from __future__ import annotations
 
 import fcntl
+import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -21,9 +22,11 @@ import pyarrow.parquet as pq
 from services.errors import InvalidInput, NotFound
 from services.shadow.atomic import replacing
 from services.shadow.log_files import first_line
+from services.shadow.replay_data import Described, read_chunks
 from services.shadow.writer import write_options
 
 _LOCK = ".labels.lock"
+_ROWS = 1_000_000
 _LABELLED, _RELABELLED, _UNCHANGED = "labelled", "relabelled", "unchanged"
 
 
@@ -37,6 +40,7 @@ class LabelReport:
         unchanged: pairs that had this label.
         unmatched: ids of which there is no request on these days.
         files: files that were rewritten.
+        without_label: rows of the data that had none, and were left out.
     """
 
     labelled: int
@@ -44,6 +48,51 @@ class LabelReport:
     unchanged: int
     unmatched: int
     files: tuple[Path, ...]
+    without_label: int = 0
+
+    def to_json(self) -> dict[str, int]:
+        """Return the counts as JSON."""
+        return {
+            "labelled": self.labelled,
+            "relabelled": self.relabelled,
+            "unchanged": self.unchanged,
+            "unmatched": self.unmatched,
+            "without_label": self.without_label,
+            "files": len(self.files),
+        }
+
+
+def read_labels(data: Path, *, column: str | None = None) -> tuple[pa.Table, int]:
+    """Return the labels in a Parquet, CSV or JSON-lines file, and how many of its rows have none yet.
+
+    Args:
+        column: the column that holds them; `label` unless given.
+
+    Raises:
+        InvalidInput: the file cannot be read, or lacks the column or `request_id`.
+        NotFound: there is no such file.
+    """
+    if not data.is_file():
+        raise NotFound(f"There is no file of labels {str(data)!r}.", next_step="Check the path.")
+    described = Described(label=column or "label")
+    with tempfile.TemporaryDirectory(prefix="gatehouse-labels-") as work:
+        tables = [chunk.described for chunk in read_chunks(data, described, rows=_ROWS, folder=Path(work))]
+    if any("request_id" not in table.column_names for table in tables):
+        raise InvalidInput(f"{data} has no column 'request_id'.", next_step="Say of each label which request it is of.")
+    names = ["request_id", "label"]
+    empty = pa.table({name: pa.array([], pa.string()) for name in names})
+    labels = pa.concat_tables([empty, *(table.select(names) for table in tables)])
+    told = labels.filter(pc.is_valid(labels.column("label")))
+    return told, labels.num_rows - told.num_rows
+
+
+def list_days(folder: Path, *, since: date = date.min, until: date = date.max) -> list[date]:
+    """Return the days that a log has folders of, from one day to another, both included."""
+    found = []
+    for path in folder.glob("dt=*"):
+        with suppress(ValueError):
+            found.append(date.fromisoformat(path.name.removeprefix("dt=")))
+    return sorted(day for day in found if since <= day <= until)
 
 
 def join_labels(folder: Path, labels: pa.Table, *, days: Sequence[date]) -> LabelReport:

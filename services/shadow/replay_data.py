@@ -270,7 +270,7 @@ def _translated(data: Path) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError, ValueError, csv.Error) as error:
         raise InvalidInput(
-            f"{data} cannot be replayed: {first_line(error)}.", next_step=f"Give a sound {_FORMATS} file."
+            f"{data} cannot be read: {first_line(error)}.", next_step=f"Give a sound {_FORMATS} file."
         ) from error
 
 

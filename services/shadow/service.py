@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from services.identity.actors import Permission
 from services.jobs.jobs import OPEN, Job, JobContext, Jobs
 from services.registry.port import RegistryReader
 from services.shadow.engines import open_engine
+from services.shadow.labels import LabelReport, join_labels, list_days, read_labels
 from services.shadow.places import LogPlace, get_replay_folder, list_logs
 from services.shadow.reading import LatestState, find_latest_state, read_log
 from services.shadow.replay import ReplayedVersion, ReplayOptions, ReplayReport, Scorer, replay
-from services.shadow.replay_data import Described, check_suffix
+from services.shadow.replay_data import Described, check_suffix, digest_file
 from services.shadow.replay_notes import Outputs
 from services.shadow.uploads import Uploads
 from services.store import Store
@@ -201,6 +203,44 @@ class ShadowLogs:
         data = self._uploads.keep(upload, suffix=suffix, wanted=self._list_wanted())
         out = get_replay_folder(self._replays, model, champion, candidate, data.stem)
         return self.ask_to_replay(model, champion, candidate, data, out, actor=actor, options=options)
+
+    def join_labels(
+        self,
+        log: Path,
+        data: Path,
+        *,
+        actor: Actor,
+        column: str | None = None,
+        since: date = date.min,
+        until: date = date.max,
+    ) -> LabelReport:
+        """Write what turned out to be true into the pairs of a log; see `services.shadow.labels`.
+
+        Args:
+            data: a file with the columns request_id and label, or that `column` names; rows without one are left out.
+            since: the first day of the log to look at; `until` is the last.
+
+        Raises:
+            Forbidden: the actor may not run gates.
+            InvalidInput: the data cannot be read, or a request has two labels.
+            NotFound: there is no such log or file.
+            Unavailable: a file cannot be written.
+        """
+        self._identity.demand(actor, Permission.RUN_GATES, subject=f"shadow/{log.name}")
+        labels, without_label = read_labels(data, column=column)
+        report = replace(
+            join_labels(log, labels, days=list_days(log, since=since, until=until)), without_label=without_label
+        )
+        with self._store.write() as unit:
+            self._audit.record(
+                unit,
+                actor=actor,
+                action="shadow:labels:joined",
+                subject=f"shadow/{log.name}",
+                after={"log": str(log), "data": digest_file(data), **report.to_json()},
+            )
+            unit.commit()
+        return report
 
     def list_replays(self, model: str, *, actor: Actor) -> Sequence[Job]:
         """Return the newest jobs that replay data for a model.

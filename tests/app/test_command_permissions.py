@@ -45,6 +45,7 @@ REFUSED = (
     "ramp start fraud --reason x",
     "readiness show fraud/1",
     "register fraud --source s --description d",
+    "shadow label --log FILE --data FILE",
     "shadow replay fraud --champion 1 --candidate 2 --data FILE --out FILE",
     "signature show fraud/1",
     "signature diff fraud/1 fraud/2",

@@ -321,6 +321,9 @@ ACTIONS: Mapping[str, Action] = {
         )
         for name in ("ask_to_replay", "replay")
     },
+    "shadow.join_labels": action(P.RUN_GATES)(
+        lambda w: lambda by: w.gatehouse.shadow.join_labels(w.path(), w.path(), actor=by)
+    ),
     "shadow.replay_upload": action(P.RUN_GATES)(
         lambda w: lambda by: w.gatehouse.shadow.replay_upload("fraud_detector", 1, 2, b"", suffix=".csv", actor=by)
     ),

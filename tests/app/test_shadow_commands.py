@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from app.facade import Gatehouse
@@ -192,6 +193,44 @@ def test_a_replay_is_written_and_can_be_compared(home: Home, tmp_path: Path, mon
     assert "20 from before" in again.out
     compared = home.run("shadow", "compare", "--log", tmp_path / "out", "--json")
     assert compared.json["versions"] == [{"champion": 3, "candidate": 4, "pairs": 20}]
+
+
+def test_labels_that_come_later_are_joined_and_an_event(home: Home, tmp_path: Path) -> None:
+    log = write_days(tmp_path / "log", days=2, rows=5, label=pa.nulls(5, pa.string()))
+    data = tmp_path / "truth.csv"
+    data.write_text("request_id,was_fraud\n2026-03-01-0-0,block\n2026-03-02-1-1,allow\n2026-03-02-1-2,\nnobody,allow\n")
+    command = ("shadow", "label", "--log", log, "--data", data, "--label", "was_fraud")
+    token = home.add_person("ravi", "ml_engineer")
+    first = home.run(*command, "--until", "2026-03-01", "--json", token=token)
+    counts = {"labelled": 1, "relabelled": 0, "unchanged": 0, "unmatched": 2, "without_label": 1, "files": 1}
+    assert (first.code, first.json) == (0, {"log": str(log), **counts})
+    again = home.run(*command, token=token)
+    assert again.code == 0
+    assert again.out.splitlines()[0] == "Labelled 1 pairs; 0 had another label, 1 had this one."
+    compared = home.run("shadow", "compare", "--log", log, "--json")
+    assert compared.json["labels"]["labelled"] == 2
+    assert home.run(*command, "--since", "2026-04-01", token=token).code == 1
+    events = home.run("audit", "list", "--action", "shadow:labels:joined", "--json").json["events"]
+    assert sorted(event["after"]["labelled"] for event in events) == [0, 1, 1]
+    assert {event["actor"] for event in events} == {"ravi"}
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("request_id,label\na,1\na,2\n", "two labels"),
+        ("id,label\na,1\n", "no column 'request_id'"),
+        ("request_id,truth\na,1\n", "no column 'label'"),
+    ],
+)
+def test_labels_that_cannot_be_are_told(home: Home, tmp_path: Path, content: str, told: str) -> None:
+    log = write_days(tmp_path / "log", days=1, rows=5)
+    data = tmp_path / "truth.csv"
+    data.write_text(content)
+    token = home.add_person("ravi", "ml_engineer")
+    ran = home.run("shadow", "label", "--log", log, "--data", data, "--json", token=token)
+    assert ran.code == 2
+    assert told in ran.json["error"]["message"]
 
 
 @pytest.mark.long
