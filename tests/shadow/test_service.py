@@ -219,7 +219,7 @@ def test_data_that_is_no_data_fails_the_job_with_what_to_do(world: World) -> Non
         ended = world.plant.ended(job)
     assert ended.state is JobState.FAILED
     assert ended.error is not None
-    assert "cannot be replayed" in ended.error.message
+    assert "cannot be read" in ended.error.message
     assert world.shadow.list_logs("m", actor=CORA) == ()
 
 
