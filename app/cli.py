@@ -16,7 +16,7 @@ import click
 import structlog
 
 from services.errors import GatehouseError, InvalidInput
-from services.logs import current_reference, set_up_logs
+from services.logs import begin_request, current_reference, set_up_logs
 from services.settings import is_text, load_settings
 
 _SHOWN = 80
@@ -77,6 +77,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run one command and end the process with its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
     as_json = "--json" in arguments
+    begin_request("cli")
     try:
         _check_text(arguments)
         code = group.main(arguments, prog_name="gatehouse", standalone_mode=False)

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from app.facade import Gatehouse
 from services.errors import GatehouseError, Unavailable, Unreachable
+from services.logs import MASK, mask_text
 from services.settings import VARIABLES, Settings
 
 
@@ -56,7 +57,8 @@ def _examine(name: str, value: str, source: str, test: Callable[[], str] | None)
     try:
         return Finding(name=name, value=value, source=source, ok=True, message=test())
     except GatehouseError as error:
-        return Finding(name=name, value=value, source=source, ok=False, message=f"{error.message} {error.next_step}")
+        message = mask_text(f"{error.message} {error.next_step}")
+        return Finding(name=name, value=value, source=source, ok=False, message=message)
 
 
 def _shown(value: object) -> str:
@@ -66,8 +68,10 @@ def _shown(value: object) -> str:
         return "********"
     if isinstance(value, tuple):
         return ", ".join(map(_shown, value))
-    parts = urlsplit(text := str(value))
-    return text.replace(f":{parts.password}@", ":********@") if parts.password else text
+    text, mark, host = str(value).rpartition("@")
+    # However odd the address is: what stands before the host may be a password.
+    scheme = text[: text.index("//") + 2] if "//" in text else ""
+    return mask_text(f"{scheme}{MASK}@{host}" if mark else host)
 
 
 def _write(settings: Settings) -> str:

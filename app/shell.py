@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import secrets
 from pathlib import Path
 
 import streamlit as st
-from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from app.ui.buttons import show_flash
 from app.ui.errors import guarded
 from app.ui.navigation import find_refusal, pages
 from app.ui.refused import refused_page
-from app.ui.session import find_actor
+from app.ui.session import ORIGIN, find_actor
 from app.ui.sidebar import sidebar
 from app.ui.sign_in import sign_in_page
 from app.ui.status import banners, index_age
+from services.logs import begin_request
 
 _STATIC = Path(__file__).with_name("static")
 _STYLE = Path(__file__).with_name("ui") / "style.css"
 
-# Bound until the next rerun, so that a bug that escapes this script is logged under the same id as its events.
-clear_contextvars()
-bind_contextvars(place="app", request=secrets.token_hex(4))
+begin_request(ORIGIN)
 
 st.set_page_config(page_title="Gatehouse", page_icon=str(_STATIC / "favicon.png"), layout="wide")
 st.html(_STYLE)

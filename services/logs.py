@@ -6,12 +6,11 @@ and in the reference of an unexpected error, so that the three can be brought to
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import re
 import secrets
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
@@ -20,12 +19,21 @@ from services.untrusted.escape import as_line, as_text
 
 MASK = "•••"
 
-_SECRET_NAME = re.compile(r"password|secret|token|cookie|authorization|credential|api_?key", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"password|passwd|passphrase|secret|token|cookie|authorization|credential|(?:api|access|private)[_-]?key",
+    re.IGNORECASE,
+)
+# Every repetition that may fail is bounded: what is logged may be long and hostile.
 _SECRET_TEXT = re.compile(
     r"(?P<token>gth_[0-9a-f]{12}_[A-Za-z0-9_-]{20,})"
     r"|(?P<hook>whsec_[A-Za-z0-9+/=]{8,})"
-    r"|(?<=://)(?P<login>[^\s/@]+)(?=@)"
+    # A password may hold what stands in paths; what follows a port does.
+    r"|(?<=://)(?P<password>[^\s/@:]{0,256}:(?!\d*[/?#])\S{1,256})(?=@)"
+    r"|(?<=://)(?P<login>[^\s/@]{1,256})(?=@)"
     r"|(?i:(?<=bearer )|(?<=basic ))(?P<header>[A-Za-z0-9._~+/=-]{8,})"
+    # In the query of an address, a connection string or JSON.
+    rf"|(?i:(?P<name>(?:{_SECRET_NAME.pattern}|x-\w{{1,9}}-signature|\bsig)[\w-]{{0,32}}(?:=|[\"']\s?:\s?[\"'])))"
+    r"(?P<value>[^\s&\"'#;,)]+)"
 )
 
 
@@ -61,17 +69,21 @@ def set_up_logs(*, out: TextIO = sys.stderr, level: int = logging.INFO) -> None:
     )
 
 
-@contextlib.contextmanager
-def request(place: str, request_id: str | None = None) -> Iterator[str]:
-    """Give everything inside the block one request id; yields the origin for actors, such as `app 4f1c09aa`."""
-    request_id = request_id or secrets.token_hex(4)
-    with structlog.contextvars.bound_contextvars(place=place, request=request_id):
-        yield f"{place} {request_id}"
+def begin_request(place: str) -> str:
+    """Give what this thread or task does from now on a new request id; returns the origin for actors.
+
+    It is bound until the next request, so that an error that ends this one is logged under the id of its events.
+    """
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(place=place)
+    return f"{place} {current_reference()}"
 
 
 def current_reference() -> str:
-    """Return the id of the request at hand for an error message, or a new one outside of any."""
-    return str(structlog.contextvars.get_contextvars().get("request") or secrets.token_hex(4))
+    """Return the id of the request at hand, for events and error messages; where there was none, it begins here."""
+    if "request" not in structlog.contextvars.get_contextvars():
+        structlog.contextvars.bind_contextvars(request=secrets.token_hex(4))
+    return str(structlog.contextvars.get_contextvars()["request"])
 
 
 def mask_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -85,7 +97,7 @@ def mask_text(text: str) -> str:
     >>> mask_text("postgresql://ada:pw@db/x, Authorization: Bearer abcdefgh123")
     'postgresql://•••@db/x, Authorization: Bearer •••'
     """
-    return _SECRET_TEXT.sub(MASK, text)
+    return _SECRET_TEXT.sub(lambda found: f"{found['name'] or ''}{MASK}", text)
 
 
 def _masked(name: str, value: Any) -> Any:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextvars
 import io
 import json
 import logging
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from services.logs import current_reference, mask_secrets, mask_text, request, set_up_logs
+from services.logs import begin_request, current_reference, mask_secrets, mask_text, set_up_logs
 
 TOKEN = "gth_0123456789ab_" + "a" * 43
 
@@ -18,10 +19,12 @@ TOKEN = "gth_0123456789ab_" + "a" * 43
 def _as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
+    structlog.contextvars.clear_contextvars()
     yield
     root.handlers = handlers
     root.setLevel(level)
     structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 class Terminal(io.StringIO):
@@ -36,12 +39,12 @@ def lines(out: io.StringIO) -> list[dict[str, Any]]:
 def test_one_event_is_one_line_of_json_with_the_ids_of_its_request() -> None:
     out = io.StringIO()
     set_up_logs(out=out)
-    with request("app", "4f1c09aa") as origin:
-        structlog.get_logger("gate").info("evaluated", model="fraud", n=2)
-        logging.getLogger("library").warning("foreign %s", "text")
-    structlog.get_logger("gate").info("outside")
-    ours, foreign, outside = lines(out)
-    assert origin == "app 4f1c09aa"
+    structlog.get_logger("gate").info("before")
+    origin = begin_request("app")
+    structlog.get_logger("gate").info("evaluated", model="fraud", n=2)
+    logging.getLogger("library").warning("foreign %s", "text")
+    before, ours, foreign = lines(out)
+    assert origin == f"app {ours['request']}"
     assert (ours["event"], ours["level"], ours["logger"], ours["model"], ours["n"]) == (
         "evaluated",
         "info",
@@ -49,16 +52,18 @@ def test_one_event_is_one_line_of_json_with_the_ids_of_its_request() -> None:
         "fraud",
         2,
     )
-    assert (ours["request"], ours["place"]) == ("4f1c09aa", "app")
-    assert (foreign["event"], foreign["request"], foreign["level"]) == ("foreign text", "4f1c09aa", "warning")
+    assert (ours["place"], len(ours["request"])) == ("app", 8)
+    assert (foreign["event"], foreign["request"], foreign["level"]) == ("foreign text", ours["request"], "warning")
     assert ours["at"].endswith("Z")
-    assert "request" not in outside
+    assert "request" not in before
 
 
 def test_the_reference_of_an_error_is_the_id_of_its_request() -> None:
-    with request("cli") as origin:
-        assert origin == f"cli {current_reference()}"
-    assert current_reference() != current_reference()
+    origin = begin_request("cli")
+    assert origin == f"cli {current_reference()}" == f"cli {current_reference()}"
+    assert begin_request("cli") != origin
+    elsewhere = contextvars.Context().run(lambda: [current_reference(), current_reference()])
+    assert elsewhere[0] == elsewhere[1] != current_reference()
 
 
 def test_hostile_text_makes_no_second_line_and_no_escape() -> None:
@@ -104,6 +109,19 @@ def test_a_value_is_masked_by_its_name(name: str) -> None:
         (f"set {TOKEN} now", "set ••• now"),
         ("postgresql+psycopg://ada:hunter2@db:5432/x", "postgresql+psycopg://•••@db:5432/x"),
         ("redis://:hunter2@host/0", "redis://•••@host/0"),
+        ("postgresql://ada:hun/t@er2@db:5432/x", "postgresql://•••@db:5432/x"),
+        ("https://hub.example/hook?access_token=hunter2&x=1", "https://hub.example/hook?access_token=•••&x=1"),
+        ("s3://b/k?X-Amz-Signature=hunter2#top", "s3://b/k?X-Amz-Signature=•••#top"),
+        (
+            "connection failed: host=db user=ada password=hunter2 port=5",
+            "connection failed: host=db user=ada password=••• port=5",
+        ),
+        ('refused {"client_secret": "hunter2", "id": 4}', 'refused {"client_secret": "•••", "id": 4}'),
+        (
+            "the token a41b was revoked, and its password changed",
+            "the token a41b was revoked, and its password changed",
+        ),
+        ("https://host:8080/path?m=ada@bank.example", "https://host:8080/path?m=ada@bank.example"),
         ("Authorization: Bearer abcdef.12345678", "Authorization: Bearer •••"),
         ("basic dXNlcjpwYXNz", "basic •••"),
         ("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "•••"),

@@ -49,12 +49,17 @@ def actor_when_asked(*, is_active: bool = True) -> Callable[[], Actor]:
     For what Streamlit runs later and outside the page, as it does downloads; arguments and errors as `current_actor`.
     """
     identity = get_gatehouse().identity
-    origin = f"{ORIGIN} {current_reference()}"
+    origin = current_origin()
     if cookie := st.context.cookies.get(COOKIE):
         return partial(identity.sessions.get_actor, cookie, origin=origin, is_active=is_active)
     if is_oidc_configured() and st.user.is_logged_in:
         return partial(identity.oidc.get_actor, st.user.to_dict(), origin=origin, is_active=is_active)
     raise Unauthenticated("Nobody is signed in.", next_step="Sign in.")
+
+
+def current_origin() -> str:
+    """Return where what is done now comes from, for actors: the app, and the id of the request."""
+    return f"{ORIGIN} {current_reference()}"
 
 
 def find_actor() -> tuple[Actor | None, Unauthenticated | Forbidden | None]:
@@ -78,7 +83,7 @@ def is_signed_in_by_provider() -> bool:
 
 def sign_out_of_provider() -> None:
     """End the session of an identity provider's token, in every window, and forget the token."""
-    get_gatehouse().identity.oidc.sign_out(st.user.to_dict(), origin=f"{ORIGIN} {current_reference()}")
+    get_gatehouse().identity.oidc.sign_out(st.user.to_dict(), origin=current_origin())
     st.logout()
 
 

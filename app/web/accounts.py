@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.ui.session import COOKIE, ORIGIN, get_gatehouse, is_on_loopback
+from app.ui.session import COOKIE, current_origin, get_gatehouse, is_on_loopback
 from app.web.forms import read_form
 from services.errors import InvalidInput
 from services.identity.sessions import ABSOLUTE_LIFE, SignedIn
@@ -34,7 +34,7 @@ async def sign_in_with_one_click(request: Request) -> Response:
     )
     return await _begin(
         request,
-        lambda: get_gatehouse().identity.sign_in.with_one_click(name, is_loopback=is_loopback, origin=ORIGIN),
+        lambda: get_gatehouse().identity.sign_in.with_one_click(name, is_loopback=is_loopback, origin=current_origin()),
     )
 
 
@@ -43,7 +43,7 @@ async def bootstrap(request: Request) -> Response:
     form = await read_form(request)
     token, name, password = _field(form, "token").strip(), _field(form, "name").strip(), _field(form, "password")
     credentials = get_gatehouse().identity.credentials
-    await run_in_threadpool(credentials.bootstrap, token, name=name, password=password, origin=ORIGIN)
+    await run_in_threadpool(credentials.bootstrap, token, name=name, password=password, origin=current_origin())
     return await _sign_in_as(request, name, password)
 
 
@@ -52,7 +52,7 @@ async def choose_password(request: Request) -> Response:
     form = await read_form(request)
     token, password = _field(form, "token").strip(), _field(form, "password")
     credentials = get_gatehouse().identity.credentials
-    name = await run_in_threadpool(credentials.choose_password, token, password, origin=ORIGIN)
+    name = await run_in_threadpool(credentials.choose_password, token, password, origin=current_origin())
     return await _sign_in_as(request, name, password)
 
 
@@ -60,7 +60,7 @@ async def sign_out(request: Request) -> Response:
     """End the session and forget the cookie."""
     await read_form(request)
     if cookie := request.cookies.get(COOKIE):
-        await run_in_threadpool(get_gatehouse().identity.sessions.sign_out, cookie, origin=ORIGIN)
+        await run_in_threadpool(get_gatehouse().identity.sessions.sign_out, cookie, origin=current_origin())
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, path="/", httponly=True, samesite="strict")
     return response
@@ -79,7 +79,9 @@ async def _sign_in_as(request: Request, name: str, password: str) -> Response:
     address = _address(request)
     return await _begin(
         request,
-        lambda: get_gatehouse().identity.sign_in.with_password(name, password, address=address, origin=ORIGIN),
+        lambda: get_gatehouse().identity.sign_in.with_password(
+            name, password, address=address, origin=current_origin()
+        ),
     )
 
 

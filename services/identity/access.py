@@ -76,6 +76,10 @@ class Access:
 
 def system_user(origin: str) -> Actor:
     """Return the system's user as an admin, where nothing else could say who acts."""
-    # From the process, not from the environment: USER can be set to anything.
-    user = pwd.getpwuid(os.geteuid()).pw_name
+    # From the process, not from the environment: USER can be set to anything. Clusters run ids that nobody has named.
+    number = os.geteuid()
+    try:
+        user = pwd.getpwuid(number).pw_name
+    except KeyError:
+        user = str(number)
     return Actor(name=f"local:{user}", roles=frozenset({Role.ADMIN}), origin=origin)

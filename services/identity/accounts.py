@@ -17,6 +17,9 @@ from services.store import Store, UnitOfWork, sessions
 from services.store import accounts as rows
 from services.store.accounts import AccountRow
 
+NOBODY = "anonymous"
+"""Whom events call those who have not signed in."""
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,127}")
 
 
@@ -167,7 +170,7 @@ def add_account(
         InvalidInput: the name is not usable.
         Conflict: the name is taken.
     """
-    if not _NAME.fullmatch(name):
+    if not is_usable_name(name) or name == NOBODY:
         raise InvalidInput(
             f"The account name {name!r} is not usable.",
             next_step="Use lower-case letters, digits and . _ @ + -, beginning with a letter or digit.",
@@ -185,6 +188,11 @@ def add_account(
         raise Conflict(f"There is an account {name!r} already.", next_step="Choose another name, or change its roles.")
     rows.add_account(unit, row)
     return row
+
+
+def is_usable_name(name: str) -> bool:
+    """Return whether an account can have a name."""
+    return _NAME.fullmatch(name) is not None
 
 
 def get_row(unit: UnitOfWork, name: str) -> AccountRow:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 
 from services.clock import from_micros, to_micros
 from services.errors import Blocked
+from services.identity.opaque import digest
 from services.store import UnitOfWork, sessions
 
 WINDOW = timedelta(minutes=15)
@@ -58,5 +59,6 @@ def forget_attempt(unit: UnitOfWork, attempt: Attempt) -> None:
 
 
 def _keys(attempt: Attempt) -> tuple[str, str, str]:
-    of_address, of_account = f"address {attempt.address}", f"account {attempt.account}"
-    return f"{of_account} {of_address}", of_address, of_account
+    # As hashes: what was typed as a name may be a password, and backups hold what the store does.
+    of_address, of_account = digest("address", attempt.address), digest("account", attempt.account)
+    return digest(of_account, of_address), of_address, of_account

@@ -60,8 +60,10 @@ class Credentials:
 
     def prepare_bootstrap(self) -> str | None:
         """Return the one-time token for the console, or None when an admin can sign in already."""
-        kept = self._read_file()
         with self._store.write() as unit:
+            # One after the other, or two that start at once would each show a token, and one of them would be wrong.
+            accounts.lock_accounts(unit)
+            kept = self._read_file()
             if _has_admin(unit):
                 sessions.set_fact(unit, _BOOTSTRAP, None)
                 unit.commit()

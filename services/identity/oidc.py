@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from services.audit import AuditLog, Personal
 from services.clock import Clock, from_micros
 from services.errors import Forbidden, Unauthenticated
 from services.identity.access import Access
-from services.identity.accounts import add_account
+from services.identity.accounts import NOBODY, add_account
 from services.identity.actors import Actor, Role
 from services.identity.opaque import digest
 from services.identity.sessions import ABSOLUTE_LIFE, Sessions
@@ -24,6 +24,7 @@ from services.store import Store, UnitOfWork, accounts, sessions
 from services.store.accounts import AccountRow
 
 CLOCK_SKEW = timedelta(minutes=5)
+_YEAR_9999_S = 253_370_764_800
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +108,7 @@ class OpenIdConnect:
                 self._sessions.begin_as(unit, token.digest, account, way="oidc", origin=origin, expires_at=expires_at)
             unit.commit()
         if obstacle is not None:
-            anonymous = Actor(name="anonymous", roles=frozenset(), origin=origin)
+            anonymous = Actor(name=NOBODY, roles=frozenset(), origin=origin)
             self._access.refuse(anonymous, f"person/{token.name}", obstacle)
 
     def _roles_of(self, token: _IdentityToken) -> list[str] | None:
@@ -156,7 +157,7 @@ class _IdentityToken:
 def _parse(claims: Mapping[str, Any]) -> _IdentityToken:
     texts = [claims.get(name) for name in ("iss", "sub", "nonce")]
     issued_at = claims.get("iat")
-    if not all(isinstance(text, str) and text for text in texts) or not isinstance(issued_at, int):
+    if not all(isinstance(text, str) and text for text in texts) or not _is_moment(issued_at):
         raise Unauthenticated(
             "The identity token names no issuer, subject, nonce or time, so it identifies no sign-in.",
             next_step="Have the identity provider include iss, sub, nonce and iat.",
@@ -170,6 +171,10 @@ def _parse(claims: Mapping[str, Any]) -> _IdentityToken:
         digest=digest(issuer, subject, nonce, str(issued_at)),
         claims=claims,
     )
+
+
+def _is_moment(value: Any) -> TypeGuard[int]:
+    return isinstance(value, int) and 0 <= value < _YEAR_9999_S
 
 
 def _name_of(claims: Mapping[str, Any]) -> str:

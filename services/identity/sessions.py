@@ -131,7 +131,8 @@ class Sessions:
             raise NotFound("There is no such session.", next_step="Look at the list again.")
         self._demand_over(actor, row.account)
         with self._store.write() as unit:
-            self._end(unit, row, actor, f"ended by {actor.name}")
+            # Looked at again: it may have ended meanwhile.
+            self._end(unit, rows.find_session(unit, session_id) or row, actor, f"ended by {actor.name}")
             unit.commit()
 
     def list_open(self, actor: Actor, account: str) -> list[Session]:

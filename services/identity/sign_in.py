@@ -11,7 +11,7 @@ from services.audit import AuditLog
 from services.clock import Clock
 from services.errors import Conflict, Forbidden, Unauthenticated
 from services.identity.access import Access
-from services.identity.accounts import get_row
+from services.identity.accounts import NOBODY, get_row, is_usable_name
 from services.identity.actors import Actor, Permission
 from services.identity.attempts import Attempt, count_attempt, forget_attempt
 from services.identity.passwords import hash_password, is_outdated, is_password
@@ -49,7 +49,7 @@ class SignIn:
         """
         with self._store.write() as unit:
             attempt = count_attempt(unit, account=name[:_LONGEST_NAME], address=address, now=self._clock())
-            known = accounts.find_account(unit, name)
+            known = accounts.find_account(unit, name) if is_usable_name(name) else None
             unit.commit()
         is_right = is_password(password, known.password_hash if known else None)
         signed_in = self._begin(known, password, attempt, origin) if known and is_right else None
@@ -69,7 +69,7 @@ class SignIn:
             Forbidden: the store holds no demo, the app is reached from elsewhere, or the account is disabled.
             NotFound: there is no such person.
         """
-        anonymous = Actor(name="anonymous", roles=frozenset(), origin=origin)
+        anonymous = Actor(name=NOBODY, roles=frozenset(), origin=origin)
         if not (is_loopback and self.is_demo()):
             denied = Forbidden(
                 "Signing in with one click is for the demo on this machine alone.",
@@ -129,7 +129,7 @@ class SignIn:
     def _refuse(self, known: AccountRow | None, origin: str) -> NoReturn:
         # A name that is no account's may be a password typed into the wrong field: it must not reach the log.
         subject = f"person/{known.name}" if known else "person/unknown"
-        anonymous = Actor(name="anonymous", roles=frozenset(), origin=origin)
+        anonymous = Actor(name=NOBODY, roles=frozenset(), origin=origin)
         with self._store.write() as unit:
             self._audit.record(unit, actor=anonymous, action="session:sign_in:refused", subject=subject)
             unit.commit()

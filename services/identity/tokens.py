@@ -113,20 +113,20 @@ class Tokens:
             row = rows.find_token(unit, find_token_id(reference) or reference)
             owner = row.account if row else get_row(unit, reference).name
         self._demand_over(actor, owner)
-        revoked = []
         with self._store.write() as unit:
-            for token in [row] if row else self._all_of(unit, owner):
-                if token.revoked_us is None:
-                    rows.update_token(unit, token.id, revoked_us=to_micros(self._clock()))
-                    self._audit.record(
-                        unit,
-                        actor=actor,
-                        action="token:secret:revoked",
-                        subject=f"token/{token.id}",
-                        reason=reason,
-                        before={"account": owner},
-                    )
-                    revoked.append(token.id)
+            rows.lock_accounts(unit)
+            live = [token for token in self._all_of(unit, owner) if token.revoked_us is None]
+            revoked = [token.id for token in live if row is None or token.id == row.id]
+            for token_id in revoked:
+                rows.update_token(unit, token_id, revoked_us=to_micros(self._clock()))
+                self._audit.record(
+                    unit,
+                    actor=actor,
+                    action="token:secret:revoked",
+                    subject=f"token/{token_id}",
+                    reason=reason,
+                    before={"account": owner},
+                )
             unit.commit()
         return revoked
 

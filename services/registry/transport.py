@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from services.errors import Forbidden, GatehouseError, InvalidInput, NotFound, Unauthenticated, Unreachable
+from services.logs import mask_text
 from services.untrusted.escape import as_line
 
 CONNECT_TIMEOUT_S = 2.0
@@ -202,4 +203,5 @@ def check_address(address: str) -> None:
 
 
 def _without_secrets(address: str) -> str:
-    return str(httpx.URL(address).copy_with(username=None, password=None)) if "@" in address else address
+    bare = str(httpx.URL(address).copy_with(username=None, password=None)) if "@" in address else address
+    return mask_text(bare)

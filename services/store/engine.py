@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 
-from services.errors import InvalidInput
+from services.errors import InvalidInput, Unreachable
+from services.logs import mask_text
 
 try:
     import pysqlite3
@@ -32,23 +33,34 @@ def open_engine(url: str) -> Engine:
 
     Raises:
         InvalidInput: the URL is malformed or names another database.
+        Unreachable: the folder of a SQLite file cannot be made.
     """
     try:
         parsed = make_url(url)
     except ArgumentError as error:
         raise InvalidInput(
-            f"The store URL {url!r} is not a database URL.",
+            "The store URL is not a database URL; it is not shown here, since it may hold a password.",
             next_step="Set GATEHOUSE_STORE_URL to sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME.",
         ) from error
     if parsed.get_backend_name() == "sqlite" and parsed.database:
-        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(Path(parsed.database).parent)
         return _open_sqlite(url)
     if parsed.drivername == "postgresql+psycopg":
         return create_engine(parsed, pool_pre_ping=True, connect_args={"connect_timeout": 5})
     raise InvalidInput(
-        f"The store URL {parsed.render_as_string()!r} names a database that is not supported.",
+        f"The store URL {mask_text(parsed.render_as_string())!r} names a database that is not supported.",
         next_step="Set GATEHOUSE_STORE_URL to sqlite:///PATH or postgresql+psycopg://USER@HOST/NAME.",
     )
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unreachable(
+            f"The folder {folder} of the governance store cannot be made: {error.strerror}.",
+            next_step="Check GATEHOUSE_STORE_URL.",
+        ) from error
 
 
 def sqlite_driver() -> ModuleType:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -114,6 +115,22 @@ def test_an_export_is_not_overwritten_by_what_verifies_it(home: Home, tmp_path: 
         ran = home.run("audit", "export", "--out", tmp_path / name, token=reviewer)
         assert ran.code == 2
         assert not (tmp_path / name).exists()
+
+
+def test_a_bug_is_told_by_the_id_that_the_events_before_it_have(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def break_down(*_arguments: object, **_options: object) -> None:
+        raise RuntimeError("postgresql://ada:hunter2@db/x broke")
+
+    monkeypatch.setattr("services.identity.keeping.create_backup", break_down)
+    ran = home.run("backup", "create", home.folder / "backup.zip", "--json")
+    assert (ran.code, ran.json["error"]["kind"]) == (2, "bug")
+    reference = re.search(r"reference ([0-9a-f]{8})", ran.json["error"]["message"])
+    assert reference is not None
+    started = home.run("audit", "list", "--json").json["events"][-1]
+    assert (started["action"], started["origin"]) == ("store:backup:started", f"cli {reference[1]}")
+    log = (home.folder / "logs" / "commands.log").read_text()
+    assert reference[1] in log
+    assert "hunter2" not in log
 
 
 def test_a_bug_is_told_even_where_no_log_can_be_written(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,6 +39,31 @@ def test_the_doctor_shows_every_setting_and_no_secret(tmp_path: Path) -> None:
     assert "http://127.0.0.1:9/-/healthy does not answer." in ran.out
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"PROMETHEUS_URL": "http://ada:hunter2@127.0.0.1:9"},
+        {"PROMETHEUS_URL": "http://127.0.0.1:9/x?api_key=hunter2"},
+        {"MLFLOW_TRACKING_URI": "http://127.0.0.1:9/?token=hunter2"},
+        {"GATEHOUSE_QUEUE_URL": "redis://:hun/ter2@127.0.0.1:9"},
+        {"GATEHOUSE_STORE_URL": "postgresql+psycopg//ada:hunter2@db/x"},
+        {"GATEHOUSE_STORE_URL": "mysql://ada@db/x?password=hunter2"},
+        {"GATEHOUSE_STORE_URL": "postgresql+psycopg://ada:hun/ter2@127.0.0.1:9/x"},
+    ],
+)
+def test_the_doctor_and_errors_tell_no_secret_of_an_address(tmp_path: Path, settings: dict[str, str]) -> None:
+    home = make_home(tmp_path, **settings)
+    for command in ("doctor", "sync", "users list"):
+        ran = home.run(*command.split(), "--json")
+        assert ran.json
+        assert "ter2" not in ran.out + ran.err
+
+
+def test_a_store_in_a_folder_that_cannot_be_made_is_not_reachable(tmp_path: Path) -> None:
+    ran = make_home(tmp_path, GATEHOUSE_STORE_URL="sqlite:////proc/no/such/x").run("audit", "list", "--json")
+    assert (ran.code, ran.json["error"]["kind"]) == (3, "unreachable")
+
+
 def test_the_doctor_is_content_with_an_installation_of_its_own(tmp_path: Path) -> None:
     ran = make_home(tmp_path).run("doctor", "--json")
     assert ran.code == 0

@@ -112,9 +112,10 @@ def test_what_is_not_one_number_never_passes(
     assert said in answer.reason
 
 
-def test_a_server_that_is_away_is_unreachable() -> None:
-    with pytest.raises(Unreachable, match="does not answer"):
-        ask(f"http://127.0.0.1:{free_port()}", "up")
+def test_a_server_that_is_away_is_unreachable_and_its_password_stays_out_of_the_evidence() -> None:
+    with pytest.raises(Unreachable, match="does not answer") as refused:
+        ask(f"http://ada:hunter2@127.0.0.1:{free_port()}", "up")
+    assert "hunter2" not in refused.value.message
 
 
 def test_something_else_that_answers_is_told() -> None:

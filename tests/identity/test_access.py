@@ -53,6 +53,12 @@ def test_the_systems_user_is_an_admin_on_an_embedded_store(world: World, monkeyp
     assert Permission.PROMOTE_TO_PRODUCTION not in actor.permissions
 
 
+def test_an_id_that_nobody_has_named_acts_too(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters run containers under ids of their own choosing."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1_000_730_000)
+    assert world.identity.get_caller(None, origin="cli").name == "local:1000730000"
+
+
 def test_a_shared_store_demands_a_token(postgres_store: Store, clock: FakeClock, tmp_path: object) -> None:
     world = build_world(postgres_store, clock, tmp_path)  # type: ignore[arg-type]
     with pytest.raises(Unauthenticated, match="asks who you are"):

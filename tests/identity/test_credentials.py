@@ -83,6 +83,24 @@ def test_a_lost_or_changed_file_is_replaced_and_the_old_token_is_dead(world: Wor
     bootstrap(world, old)
 
 
+def test_two_that_start_at_once_show_the_same_token(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
+    world = build_world(any_store, clock, tmp_path)
+    shown: list[str | None] = []
+    together = threading.Barrier(4)
+
+    def start() -> None:
+        together.wait()
+        shown.append(world.identity.credentials.prepare_bootstrap())
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(set(shown)) == 1
+    bootstrap(world, str(shown[0]))
+
+
 def test_of_two_at_once_one_becomes_admin(any_store: Store, clock: FakeClock, tmp_path: Path) -> None:
     world = build_world(any_store, clock, tmp_path)
     token = prepared(world)

@@ -45,9 +45,19 @@ def test_a_failed_attempt_is_an_event_that_holds_nothing_that_was_typed(world: W
     assert world.actions("person/ada")[-1] == "session:sign_in:refused"
     assert world.actions("person/unknown") == ["session:sign_in:refused"]
     with world.store.read() as unit:
-        leaves = repr(unit.connection.execute(text("SELECT leaf FROM audit_event")).all())
-    assert "my secret" not in leaves
-    assert OTHER_PASSWORD not in leaves
+        kept = repr(unit.connection.execute(text("SELECT leaf FROM audit_event")).all())
+        kept += repr(unit.connection.execute(text("SELECT key FROM sign_in_attempt")).all())
+    assert "my secret" not in kept
+    assert OTHER_PASSWORD not in kept
+
+
+def test_a_name_that_no_database_takes_is_refused_like_any_other(
+    any_store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(any_store, clock, tmp_path)
+    for name in ("a\0b", "\ud800", "x" * 5000, "Ada"):
+        with pytest.raises(Unauthenticated, match="name or the password"):
+            attempt(world, name)
 
 
 def test_after_five_failures_even_the_right_password_waits(world: World) -> None:

@@ -1,4 +1,6 @@
+import threading
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -98,6 +100,27 @@ def test_a_revoked_token_is_refused_at_once(world: World) -> None:
         world.identity.actor_from_token(token, origin="cli")
     assert world.identity.actor_from_token(other, origin="cli").name == "ada"
     assert world.actions(f"token/{token_id}") == ["token:secret:issued", "token:secret:revoked"]
+
+
+def test_a_token_that_is_revoked_twice_at_once_is_on_record_once(
+    any_store: Store, clock: FakeClock, tmp_path: Path
+) -> None:
+    world = build_world(any_store, clock, tmp_path)
+    token_id = world.add("ada").split("_")[1]
+    revoked: list[str] = []
+    together = threading.Barrier(4)
+
+    def revoke() -> None:
+        together.wait()
+        revoked.extend(world.identity.tokens.revoke(ADMIN, token_id))
+
+    threads = [threading.Thread(target=revoke) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert revoked == [token_id]
+    assert world.actions(f"token/{token_id}").count("token:secret:revoked") == 1
 
 
 def test_a_token_is_revoked_by_itself_and_all_of_an_account_by_name(world: World) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +61,14 @@ def test_the_right_password_sets_a_cookie_that_scripts_cannot_read_and_sites_can
     assert cookie.startswith(COOKIE)
     assert "httponly" in cookie
     assert "samesite=strict" in cookie
+
+
+def test_a_request_has_one_id_of_its_own_in_all_its_events(client: Client, gatehouse: Gatehouse) -> None:
+    assert [sign_in(client), sign_in(client, "wrong")] == [204, 401]
+    events = gatehouse.audit.list_events(newest_first=True, limit=2).events
+    origins = [event.origin for event in events]
+    assert all(re.fullmatch("app [0-9a-f]{8}", origin) for origin in origins)
+    assert origins[0] != origins[1]
 
 
 def test_the_cookie_stands_for_the_person(client: Client, gatehouse: Gatehouse) -> None:

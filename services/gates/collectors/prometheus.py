@@ -14,6 +14,7 @@ import httpx
 from services.errors import Unreachable
 from services.gates.evidence import Absent, Broken, Queried, Subject
 from services.gates.kinds import PrometheusGate
+from services.logs import mask_text
 
 TIMEOUT_S = 10.0
 
@@ -72,7 +73,7 @@ def _ask(client: httpx.Client, url: str, query: str) -> Answer:
         body = response.json()
     except httpx.HTTPError as error:
         raise Unreachable(
-            f"Prometheus at {url} does not answer ({type(error).__name__}).",
+            f"Prometheus at {mask_text(url)} does not answer ({type(error).__name__}).",
             next_step="Check PROMETHEUS_URL and that the server is running.",
         ) from error
     except ValueError:
