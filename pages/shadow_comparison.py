@@ -65,7 +65,7 @@ def choose_log(places: tuple[LogPlace, ...]) -> LogPlace:
     """Draw the choice of a log."""
     names = [place.name for place in places]
     asked = st.query_params.get("log", "")
-    index = names.index(asked) if asked in names else 0
+    index = names.index(asked) if asked in names else find_log(places)
     chosen = st.selectbox(
         "Log", range(len(names)), index=index, format_func=lambda at: _log_words(places[at]), width=260
     )
@@ -76,16 +76,48 @@ def choose_log(places: tuple[LogPlace, ...]) -> LogPlace:
     return places[chosen]
 
 
+def find_log(places: tuple[LogPlace, ...]) -> int:
+    """Return which log the address means that names none: the first that has the versions it names, else the first."""
+    asked = asked_versions()
+    return next((at for at, place in enumerate(places) if asked in list_told(place)), 0) if all(asked) else 0
+
+
+def list_told(place: LogPlace) -> list[tuple[str, str]]:
+    """Return the pairs of versions of a log, as far as it was read, or of a replay, as an address tells them."""
+    read = gatehouse.shadow.find_state(place.path, actor=actor)
+    if read is None and place.notes is not None:
+        return [(str(place.notes.plan.get("champion")), str(place.notes.plan.get("candidate")))]
+    return [_told(pair) for pair in list_versions(read.log.state)] if read is not None else []
+
+
+def asked_versions() -> tuple[str, str]:
+    """Return the champion and the candidate that the address names."""
+    return st.query_params.get("champion", ""), st.query_params.get("candidate", "")
+
+
 def choose_pair(pairs: tuple[VersionPair, ...]) -> VersionPair:
     """Draw the choice of two versions that the log compares."""
-    asked = tuple(st.query_params.get(name, "") for name in ("champion", "candidate"))
-    told = [(str(pair.champion or ""), str(pair.candidate or "")) for pair in pairs]
+    asked, told = asked_versions(), [_told(pair) for pair in pairs]
     index = told.index(asked) if asked in told else 0
     chosen = st.selectbox(
         "Versions", range(len(pairs)), index=index, format_func=lambda at: _pair_words(pairs[at]), width=300
     )
-    st.query_params["champion"], st.query_params["candidate"] = told[chosen]
+    # An address that asks for other versions stays until somebody chooses, so that it is told that they are not there.
+    if chosen != index or not any(asked):
+        st.query_params["champion"], st.query_params["candidate"] = told[chosen]
     return pairs[chosen]
+
+
+def tell_other_versions(pair: VersionPair) -> None:
+    """Draw that the versions which the address names are not those that are shown."""
+    champion, candidate = asked_versions()
+    if (champion or candidate) and (champion, candidate) != _told(pair):
+        asked = ui.md(f"v{champion or '?'} beside v{candidate or '?'}")
+        shown = f"{ui.version_label(pair.champion)} beside {ui.version_label(pair.candidate)}"
+        st.warning(
+            f"This log has no pairs of {asked}: what is shown is of {shown}. A replay can make such a log.",
+            icon=":material/compare_arrows:",
+        )
 
 
 def show_comparison(model: str, latest: LatestState, pair: VersionPair) -> None:
@@ -93,9 +125,11 @@ def show_comparison(model: str, latest: LatestState, pair: VersionPair) -> None:
     figures = find_figures(latest, pair)
     policy, revision = policy_in_force(gatehouse, model)
     judgement = judge(figures, policy)
+    labelled = figures.labels.labelled or figures.regression.labelled
     ui.fact_line(
         ui.count(figures.valid_pairs, "valid pair"),
         f"{figures.pairs - figures.valid_pairs:,} not valid" if figures.pairs != figures.valid_pairs else None,
+        ui.count(labelled, "label") if labelled else None,
         ui.count(figures.days, "day"),
         figures.task.value,
         ("last pair", figures.last_at) if figures.last_at else None,
@@ -146,6 +180,10 @@ def show_model(model: str, place: LogPlace, latest: LatestState | None, pair: Ve
                 show_replays(gatehouse, actor, model)
 
 
+def _told(pair: VersionPair) -> tuple[str, str]:
+    return str(pair.champion or ""), str(pair.candidate or "")
+
+
 def _log_words(place: LogPlace) -> str:
     if place.origin is Origin.TRAFFIC and place.notes is None:
         return "What serving wrote"
@@ -179,6 +217,8 @@ with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
         versions = list_versions(read.log.state) if read is not None else ()
         compared = choose_pair(versions) if versions else None
 if places:
+    if compared is not None:
+        tell_other_versions(compared)
     show_model(chosen, log, read, compared)
 else:
     ui.empty_state(

@@ -80,10 +80,15 @@ def line_chart(
     markers: Sequence[Marker] = (),
     height: int = 260,
     y_format: str = ".3~g",
+    is_from_zero: bool = False,
     theme: Theme | None = None,
 ) -> Chart:
-    """Return lines over versions or time; in the theme that is looked at unless one is given."""
-    figure = _lines_figure(tuple(lines), tuple(markers), y_format, theme or palette().theme)
+    """Return lines over versions or time; in the theme that is looked at unless one is given.
+
+    Args:
+        is_from_zero: whether the axis begins at zero, as that of what is never less should.
+    """
+    figure = _lines_figure(tuple(lines), tuple(markers), y_format, is_from_zero, theme or palette().theme)
     return Chart(figure=figure, alt=alt, height=height)
 
 
@@ -180,7 +185,13 @@ def _styled(figure: Any, theme: Theme, **layout: Any) -> Any:
 
 
 @lru_cache(maxsize=_FIGURES_KEPT)
-def _lines_figure(lines: tuple[Line, ...], markers: tuple[Marker, ...], y_format: str, theme: Theme) -> Any:
+def _lines_figure(
+    lines: tuple[Line, ...],
+    markers: tuple[Marker, ...],
+    y_format: str,
+    is_from_zero: bool,  # noqa: FBT001 - a key of the cache
+    theme: Theme,
+) -> Any:
     import plotly.graph_objects as go
 
     colors = palette_of(theme)
@@ -198,15 +209,27 @@ def _lines_figure(lines: tuple[Line, ...], markers: tuple[Marker, ...], y_format
                 line={"width": 2, "color": color},
                 marker={"size": 6},
                 hovertemplate=f"%{{y:{y_format}}}",
+                error_y=_bar(line),
             )
         )
+    if len(places := {x for line in lines for x in line.x}) == 1:
+        # Else the axis of one moment is divided into thousandths of a second.
+        figure.update_xaxes(tickvals=list(places))
     for marker in markers:
         figure.add_hline(
             y=marker.at,
             line={"width": 1, "dash": "dash", "color": colors.tones[marker.tone]},
             annotation={"text": marker.name, "font": {"size": 12, "color": colors.muted}, "xanchor": "left", "x": 0},
         )
-    return _styled(figure, theme, showlegend=len(lines) > 1, yaxis={"tickformat": y_format})
+    axis = {"tickformat": y_format, "rangemode": "tozero" if is_from_zero else "normal"}
+    return _styled(figure, theme, showlegend=len(lines) > 1, yaxis=axis)
+
+
+def _bar(line: Line) -> dict[str, Any] | None:
+    """Return the interval of a line that is one point, of which a band shows nothing."""
+    if len(line.x) != 1 or not line.low or not line.high or line.y[0] is None:
+        return None
+    return {"array": [line.high[0] - line.y[0]], "arrayminus": [line.y[0] - line.low[0]], "thickness": 1.5, "width": 6}
 
 
 def _band(line: Line) -> dict[str, Any]:

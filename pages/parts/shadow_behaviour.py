@@ -125,6 +125,7 @@ def _lines(
         ],
         alt=f"{what.capitalize()} of both versions over time",
         y_format=".2%" if what == "errors" else ".3~g",
+        is_from_zero=True,
         theme=theme,
     )
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from app import ui
 from services.shadow.figures import Figures, Task
-from services.shadow.judge import Judgement
+from services.shadow.judge import Check, Judgement, Outcome, Verdict
 from services.shadow.statistics import Interval
 
 _WORDS = {
@@ -27,6 +27,9 @@ def show_verdict(judgement: Judgement) -> None:
             st.markdown(f"- {ui.md(reason)}")
         if len(judgement.reasons) > _SHOWN_REASONS:
             st.markdown(f":gray[and {len(judgement.reasons) - _SHOWN_REASONS} more]")
+        passed = [_name(check) for check in judgement.checks if check.outcome is Outcome.PASSED]
+        if passed and judgement.verdict is not Verdict.PROMOTE:
+            st.markdown(f":gray[Passed: {', '.join(passed)}]")
 
 
 def show_checks(judgement: Judgement, *, key: str) -> None:
@@ -34,7 +37,7 @@ def show_checks(judgement: Judgement, *, key: str) -> None:
     ui.data_table(
         [
             {
-                "check": check.name.replace("_", " "),
+                "check": _name(check),
                 "outcome": check.outcome.value,
                 "observed": _shown(check.observed.estimate, check.unit),
                 "interval": interval_words(check.observed, unit=check.unit),
@@ -80,7 +83,7 @@ def show_cards(figures: Figures) -> None:
                 else "",
             ),
             ui.Card(
-                label="Candidate's p95 latency",
+                label="p95 latency",
                 value=ui.figure(candidate, unit="ms", digits=1),
                 delta=f"champion {ui.figure(champion, unit='ms', digits=1)}",
             ),
@@ -96,20 +99,22 @@ def _quality_card(figures: Figures) -> ui.Card:
             label="Candidate's mean error",
             value=ui.figure(regression.candidate_mae),
             delta=f"champion {ui.figure(regression.champion_mae)}",
-            note=ui.count(regression.labelled, "label"),
         )
     if labels.candidate_accuracy.estimate is not None:
         return ui.Card(
             label="Candidate's accuracy",
             value=_percent(labels.candidate_accuracy.estimate),
             delta=f"champion {_percent(labels.champion_accuracy.estimate)}",
-            note=ui.count(labels.labelled, "label"),
         )
     return ui.Card(
         label="Mean size of the difference",
         value=ui.figure(difference.mean_abs.estimate, digits=4),
         delta=f"largest {ui.figure(difference.max_abs)}",
     )
+
+
+def _name(check: Check) -> str:
+    return check.name.replace("_", " ")
 
 
 def interval_words(interval: Interval, *, unit: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from services.settings import load_settings
 from services.shadow.engines import DuckDbEngine
 from services.shadow.places import get_log_folder
 from services.shadow.reading import read_log
+from services.shadow.replay_notes import Notes
 from tests.pages.test_every_page import RELEASE_MANAGER, fill, visit
 from tests.servers import free_port
 from tests.shadow.builders import pairs, without, write, write_days
@@ -84,6 +85,33 @@ def test_every_kind_of_log_draws_on_every_tab(gatehouse: Gatehouse, monkeypatch:
     for tab in TABS:
         app = show(monkeypatch, tab=tab)
         assert not app.error, tab
+
+
+def test_an_address_of_versions_that_no_log_has_says_so_and_stays(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_days(log_of(gatehouse), days=1)
+    read(gatehouse)
+    app = show(monkeypatch, champion="3", candidate="*9*")
+    assert "This log has no pairs of v3 beside v\\*9\\*: what is shown is of v3 beside v4" in said(app)
+    assert app.query_params["candidate"] == "*9*"
+    assert "no pairs" not in said(show(monkeypatch, champion="3", candidate="4"))
+
+
+def test_an_address_finds_the_log_that_has_its_versions(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_days(log_of(gatehouse), days=1)
+    read(gatehouse)
+    replayed = gatehouse.home / "replays" / MODEL / "3-7-abc"
+    notes = Notes(
+        replayed / ".replay.json", plan={"champion": 3, "candidate": 7}, started_at=datetime(2026, 3, 1, tzinfo=UTC)
+    )
+    notes.add(0, {"rows": 5})
+    write(replayed, pairs(5, candidate_version=[7] * 5))
+    assert show(monkeypatch, champion="3", candidate="7").query_params["log"] == "3-7-abc"
+    read_log(replayed, engine=DuckDbEngine(), home=gatehouse.home)
+    app = show(monkeypatch, champion="3", candidate="7")
+    assert "5 valid pairs" in said(app)
+    assert show(monkeypatch, champion="3", candidate="4").query_params["log"] == "traffic"
 
 
 def test_a_log_that_nobody_read_is_read_by_a_job_that_shows(
