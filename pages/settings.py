@@ -74,8 +74,7 @@ def add_account() -> None:
         roles = st.multiselect("Roles", _ROLES)
         if st.form_submit_button("Add"):
             try:
-                account = identity.accounts.add(actor, name, map(Role, roles))
-                token = identity.tokens.issue(actor, account.name)
+                _, token = identity.add_person(actor, name, map(Role, roles))
             except GatehouseError as error:
                 ui.show_error(error)
             else:

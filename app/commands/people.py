@@ -34,8 +34,7 @@ def users_command() -> None:
 def add(name: str, roles: tuple[str, ...], *, as_json: bool) -> int:
     """Add NAME and print a token, shown this once: for commands, or to choose a password with."""
     gatehouse, actor = current_gatehouse(), current_actor()
-    account = gatehouse.identity.accounts.add(actor, name, [Role(role) for role in roles])
-    token = gatehouse.identity.tokens.issue(actor, account.name)
+    account, token = gatehouse.identity.add_person(actor, name, [Role(role) for role in roles])
     document = {"name": account.name, "roles": sorted(roles), "token": token}
     return answer(document, as_json=as_json, lines=[token])
 

@@ -53,9 +53,14 @@ class Accounts:
         """
         self._access.demand(actor, Permission.MANAGE_USERS, subject=f"person/{name}")
         with self._store.write() as unit:
-            row = add_account(unit, name, _checked_roles(roles), now=self._clock())
-            self._record(unit, actor, "account:person:added", name, after={"roles": sorted(row.roles)})
+            account = self.add_in(unit, actor, name, roles)
             unit.commit()
+        return account
+
+    def add_in(self, unit: UnitOfWork, actor: Actor, name: str, roles: Iterable[Role]) -> Account:
+        """Add an account in the caller's transaction, who has asked for permission; raises as `add`."""
+        row = add_account(unit, name, _checked_roles(roles), now=self._clock())
+        self._record(unit, actor, "account:person:added", name, after={"roles": sorted(row.roles)})
         return to_account(row)
 
     def get(self, name: str) -> Account:

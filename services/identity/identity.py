@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NoReturn
 
@@ -9,8 +10,8 @@ from services.audit import AuditLog
 from services.clock import Clock, utc_now
 from services.errors import Forbidden
 from services.identity.access import Access
-from services.identity.accounts import Accounts
-from services.identity.actors import Actor, Permission
+from services.identity.accounts import Account, Accounts
+from services.identity.actors import Actor, Permission, Role
 from services.identity.credentials import Credentials
 from services.identity.oidc import GroupMapping, OpenIdConnect
 from services.identity.sessions import Sessions
@@ -36,6 +37,7 @@ class Identity:
         home: Path = Path(".gatehouse"),
         groups: GroupMapping | None = None,
     ) -> None:
+        self._store = store
         self._access = Access(store, audit)
         self.accounts = Accounts(store, audit, self._access, clock=clock)
         self.tokens = Tokens(store, audit, self._access, clock=clock)
@@ -45,6 +47,15 @@ class Identity:
         self.oidc = OpenIdConnect(
             store, audit, self._access, self.sessions, groups=groups or GroupMapping(), clock=clock
         )
+
+    def add_person(self, actor: Actor, name: str, roles: Iterable[Role]) -> tuple[Account, str]:
+        """Add an account with a token for its owner, both or neither; raises as `Accounts.add`."""
+        self._access.demand(actor, Permission.MANAGE_USERS, subject=f"person/{name}")
+        with self._store.write() as unit:
+            account = self.accounts.add_in(unit, actor, name, roles)
+            token = self.tokens.issue_in(unit, actor, name)
+            unit.commit()
+        return account, token
 
     def demand(self, actor: Actor, permission: Permission, *, subject: str) -> None:
         """Let pass only an actor who holds `permission`; see `Access.demand`.

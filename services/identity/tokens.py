@@ -78,28 +78,39 @@ class Tokens:
         if limited == []:
             raise InvalidInput("A token without any permission is of no use.", next_step="Name at least one.")
         self._demand_over(actor, name)
-        now = self._clock()
-        token, token_id = new_token()
         with self._store.write() as unit:
             rows.lock_accounts(unit)
-            self._find_or_add(unit, actor, name, now)
-            rows.add_token(
-                unit,
-                TokenRow(
-                    id=token_id,
-                    account=name,
-                    digest=digest(token),
-                    scopes=limited,
-                    created_us=to_micros(now),
-                    created_by=actor.name,
-                    expires_us=to_micros(now + life),
-                ),
-            )
-            after = {"account": name, "scopes": limited, "expires_at": to_text(now + life)}
-            self._audit.record(
-                unit, actor=actor, action="token:secret:issued", subject=f"token/{token_id}", after=after
-            )
+            self._find_or_add(unit, actor, name, self._clock())
+            token = self.issue_in(unit, actor, name, limited=limited, life=life)
             unit.commit()
+        return token
+
+    def issue_in(
+        self,
+        unit: UnitOfWork,
+        actor: Actor,
+        name: str,
+        *,
+        limited: list[str] | None = None,
+        life: timedelta = DEFAULT_LIFE,
+    ) -> str:
+        """Return a new token for an account that is there, in the transaction of a caller who may issue it."""
+        now = self._clock()
+        token, token_id = new_token()
+        rows.add_token(
+            unit,
+            TokenRow(
+                id=token_id,
+                account=name,
+                digest=digest(token),
+                scopes=limited,
+                created_us=to_micros(now),
+                created_by=actor.name,
+                expires_us=to_micros(now + life),
+            ),
+        )
+        after = {"account": name, "scopes": limited, "expires_at": to_text(now + life)}
+        self._audit.record(unit, actor=actor, action="token:secret:issued", subject=f"token/{token_id}", after=after)
         return token
 
     def revoke(self, actor: Actor, reference: str, *, reason: str = "") -> Sequence[str]:

@@ -65,7 +65,7 @@ class World:
         with self.gatehouse.store.write() as unit:
             model, kind = f"model_{next(self.numbers)}", "alias"
             drift_id = registry_drift.add_drift(
-                unit, model=model, kind=kind, version=0, key="production", approved="1", found="2", detected_us=0
+                unit, model=model, kind=kind, version=0, key="production", approved=None, found="2", detected_us=0
             )
             unit.commit()
         return drift_id
@@ -330,6 +330,9 @@ ACTIONS: Mapping[str, Action] = {
     # People
     "identity.accounts.add": action(P.MANAGE_USERS)(
         lambda w: lambda by: w.gatehouse.identity.accounts.add(by, f"new.{next(w.numbers)}", [Role.ADMIN])
+    ),
+    "identity.add_person": action(P.MANAGE_USERS)(
+        lambda w: lambda by: w.gatehouse.identity.add_person(by, f"new.{next(w.numbers)}", [Role.ADMIN])
     ),
     "identity.accounts.list_accounts": action(P.MANAGE_USERS, P.READ_AUDIT)(
         lambda w: w.gatehouse.identity.accounts.list_accounts

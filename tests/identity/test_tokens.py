@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from services.errors import Forbidden, InvalidInput, NotFound, Unauthenticated
+from services.errors import Forbidden, InvalidInput, NotFound, Unauthenticated, Unreachable
 from services.identity import Actor, Permission, Role
 from services.identity.opaque import TOKEN_PATTERN
 from services.store import Store
@@ -45,6 +45,21 @@ def test_a_token_with_another_secret_is_refused(world: World) -> None:
     forged = token[:-1] + ("A" if token[-1] != "A" else "B")
     with pytest.raises(Unauthenticated, match="not known"):
         world.identity.actor_from_token(forged, origin="cli")
+
+
+def test_a_person_is_added_with_a_token_or_not_at_all(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    account, token = world.identity.add_person(ADMIN, "eve", [Role.DATA_SCIENTIST])
+    assert world.identity.actor_from_token(token, origin="cli").roles == account.roles
+
+    def fail(*_arguments: object, **_options: object) -> None:
+        raise Unreachable("The disk is full.", next_step="Make room.")
+
+    monkeypatch.setattr("services.identity.tokens.rows.add_token", fail)
+    with pytest.raises(Unreachable):
+        world.identity.add_person(ADMIN, "bob", [Role.DATA_SCIENTIST])
+    with pytest.raises(NotFound):
+        world.identity.accounts.get("bob")
+    assert world.actions("person/bob") == []
 
 
 def test_a_token_expires(world: World) -> None:

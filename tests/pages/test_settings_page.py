@@ -59,6 +59,34 @@ def test_people_see_where_they_are_signed_in_and_end_it_everywhere(
     assert (last.actor, last.action, last.after) == ("meera", "session:everywhere:ended", {"sessions": 2})
 
 
+def select(app: AppTest, table: str) -> None:
+    """Select the first row of a table, as a click would."""
+    app.session_state[table] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    app.run()
+
+
+@pytest.mark.parametrize("by", [MEERA, ROOT], ids=["one's own", "as admin"])
+def test_one_session_is_ended_and_the_others_go_on(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch, by: Actor
+) -> None:
+    one_click = partial(gatehouse.identity.sign_in.with_one_click, "meera", is_loopback=True)
+    first, second = one_click(origin="here").cookie, one_click(origin="there").cookie
+    app = visit("settings", monkeypatch, by)
+    if by is MEERA:
+        app.segmented_control[0].set_value("My sessions").run()
+    else:
+        select(app, "people_table")
+    assert "End this session" not in [button.label for button in app.button]
+    select(app, "sessions_meera")
+    press(app, "End this session")
+    assert not app.exception
+    with pytest.raises(Unauthenticated, match=f"ended by {by.name}"):
+        gatehouse.identity.sessions.get_actor(first, origin="test")
+    assert gatehouse.identity.sessions.get_actor(second, origin="test").name == "meera"
+    last = gatehouse.audit.list_events(newest_first=True, limit=1).events[0]
+    assert (last.actor, last.action, last.subject) == (by.name, "session:sign_in:ended", "person/meera")
+
+
 def test_an_admin_adds_somebody_and_the_token_is_shown_once(
     gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,7 +1,7 @@
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 
 import pytest
@@ -15,8 +15,24 @@ from tests.registry.stub_server import Answer, drip, hang, hang_up, respond, stu
 CLOSE = "Connection: close"
 
 
+_opened: list[RestRegistry] = []
+
+
+@pytest.fixture(autouse=True)
+def _every_client_is_closed() -> Iterator[None]:
+    yield
+    while _opened:
+        _opened.pop().close()
+
+
 def registry_at(address: str, *, timeout_s: float = 0.9) -> RestRegistry:
-    return RestRegistry(Transport(address, timeout_s=timeout_s))
+    _opened.append(RestRegistry(Transport(address, timeout_s=timeout_s)))
+    return _opened[-1]
+
+
+def open_registry(address: str, *, token: str | None = None) -> RestRegistry:
+    _opened.append(open_rest_registry(address, token=token))
+    return _opened[-1]
 
 
 def ok(document: object) -> Answer:
@@ -28,7 +44,7 @@ def test_a_server_that_is_not_there_is_unreachable_at_once() -> None:
         port = probe.getsockname()[1]
     started = time.monotonic()
     with pytest.raises(Unreachable, match="does not answer"):
-        open_rest_registry(f"http://127.0.0.1:{port}").get_model("x")
+        open_registry(f"http://127.0.0.1:{port}").get_model("x")
     assert time.monotonic() - started < 5
 
 
@@ -118,14 +134,14 @@ def test_a_new_version_is_never_sent_twice() -> None:
 
 def test_the_token_is_sent_and_never_shown() -> None:
     with stub_server(respond("500 Oops", "", CLOSE)) as (address, requests), pytest.raises(Unreachable) as caught:
-        open_rest_registry(address, token="s3cret").get_model("x")
+        open_registry(address, token="s3cret").get_model("x")
     assert b"Bearer s3cret" in requests[0]
     assert "s3cret" not in caught.value.message
 
 
 def test_a_password_in_the_address_is_never_shown() -> None:
     with stub_server(respond("500 Oops", "", CLOSE)) as (address, _), pytest.raises(Unreachable) as caught:
-        open_rest_registry(address.replace("//", "//ada:s3cret@")).get_model("x")
+        open_registry(address.replace("//", "//ada:s3cret@")).get_model("x")
     assert "s3cret" not in caught.value.message
 
 
@@ -134,7 +150,7 @@ def test_a_password_in_the_address_is_never_shown() -> None:
 )
 def test_an_address_that_is_no_servers_is_refused(address: str) -> None:
     with pytest.raises(InvalidInput, match="not an http"):
-        open_rest_registry(address)
+        open_registry(address)
 
 
 def test_pages_are_followed_to_their_end() -> None:
