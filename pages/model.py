@@ -7,6 +7,7 @@ import streamlit as st
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
 from pages.parts import (
+    drift,
     model_deprecation,
     model_endings,
     model_lineage,
@@ -131,8 +132,12 @@ elif Permission.READ_MODEL not in actor.permissions:
 elif (entry := gatehouse.index.find_model(name)) is None:
     ui.page_header("Model", back=_BACK)
     model_record.show_gone(gatehouse, name)
+    with ui.guarded():
+        drift.show_of_model(gatehouse, actor, name)
 else:
     show_header(entry)
+    with ui.guarded():
+        drift.show_of_model(gatehouse, actor, name)
     with ui.guarded():
         show_cards(entry)
     show_tabs(entry)

@@ -8,6 +8,7 @@ import streamlit as st
 
 from app import ui
 from app.ui.session import current_actor, get_gatehouse
+from pages.parts import drift
 from services.audit import EventQuery
 from services.changes import Change
 from services.errors import GatehouseError
@@ -180,6 +181,9 @@ def show() -> None:
         show_waiting(waiting)
     with right, ui.guarded():
         show_standing(counted)
+    if Permission.READ_MODEL in actor.permissions:
+        with ui.guarded():
+            drift.show_all(gatehouse)
     if Permission.READ_AUDIT in actor.permissions:
         with ui.guarded():
             show_events()

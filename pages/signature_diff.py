@@ -12,6 +12,9 @@ from app import ui
 from app.ui.session import get_gatehouse
 from pages.parts import migration_plan, try_file
 from pages.parts.signatures import read_indexed, show_comparison, tone_of
+from services.errors import NotFound
+from services.registry.references import MAX_VERSION
+from services.signatures.compare import judge
 from services.signatures.explain import find_explanation
 from services.signatures.matrix import compare_all
 from services.signatures.migration import list_plan_problems
@@ -19,6 +22,8 @@ from services.signatures.verdicts import Direction, Verdict
 
 gatehouse = get_gatehouse()
 _MATRIX_VERSIONS = 50
+_VERSIONS_OFFERED = 200
+_LONGEST_NUMBER = len(str(MAX_VERSION))
 _CALLERS = ("DataFrame", "JSON")
 _SIGNS = {
     Verdict.IDENTICAL: "=",
@@ -34,10 +39,24 @@ _DIRECTIONS = {
 }
 
 
+def asked_version(key: str) -> int | None:
+    """Return the version that the address names, or None."""
+    asked = st.query_params.get(key, "")
+    return int(asked) if asked.isdecimal() and len(asked) <= _LONGEST_NUMBER else None
+
+
+def list_offered(model: str, champion: int | None) -> list[int]:
+    """Return the newest versions, and those older ones that the address asks for or that serve."""
+    newest = [entry.version for entry in gatehouse.index.list_versions(model, limit=_VERSIONS_OFFERED).versions]
+    wanted = {asked_version("old"), asked_version("new"), champion} - {None, *newest}
+    older = gatehouse.index.list_chosen_versions([(model, version) for version in wanted if version is not None])
+    return [*newest, *sorted((entry.version for entry in older), reverse=True)]
+
+
 def choose(label: str, versions: list[int], default: int, key: str) -> int:
     """Draw a choice of version that the address remembers."""
-    asked = st.query_params.get(key, "")
-    wanted = int(asked) if asked.isdecimal() and int(asked) in versions else default
+    asked = asked_version(key)
+    wanted = asked if asked in versions else default
     chosen = st.selectbox(label, versions, index=versions.index(wanted), format_func=ui.version_label, width=140)
     st.query_params[key] = str(chosen)
     return chosen
@@ -83,7 +102,11 @@ def plan(model: str, old: int, new: int) -> None:
     """Draw up the migration plan of a breaking change."""
     comparison = migration_plan.find_break(gatehouse, model, old, new)
     if comparison is None:
-        ui.empty_state("No plan is needed", f"Callers of v{old} can call v{new}.", icon="check")
+        before, after = read_indexed(gatehouse, model, old), read_indexed(gatehouse, model, new)
+        if Verdict.UNKNOWN in judge(before, after, Direction.BACKWARD):
+            ui.empty_state("It cannot be judged", "Whether a plan is needed is not known.", icon="help")
+        else:
+            ui.empty_state("No plan is needed", f"Callers of v{old} can call v{new}.", icon="check")
         return
     drawn = migration_plan.draw_up(gatehouse, comparison, model, old, new)
     migration_plan.show_steps(drawn.to_json(), key="plan_steps")
@@ -130,16 +153,22 @@ with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
     default = next((name for name in (asked, "fraud_detector") if name in names), names[0])
     model = st.selectbox("Model", names, index=names.index(default), width=300)
     st.query_params["model"] = model
-    versions = [entry.version for entry in gatehouse.index.list_versions(model, limit=200).versions]
-    entry = gatehouse.index.get_model(model)
+    champion = gatehouse.index.get_model(model).aliases.get("production")
+    versions = list_offered(model, champion)
+    # Where another model was chosen, the address still has the versions of the one before.
+    keys = ("old", "new") if asked in {"", model} else ()
+    missing = [
+        st.query_params[key][:20] for key in keys if key in st.query_params and asked_version(key) not in versions
+    ]
     if versions:
-        champion = entry.aliases.get("production")
         old = choose("From", versions, champion if champion in versions else versions[min(1, len(versions) - 1)], "old")
         new = choose("To", versions, versions[0], "new")
     direction = choose_direction()
 if not versions:
     ui.empty_state("This model has no versions", "Register one to compare it.")
     st.stop()
+for text in missing:
+    ui.show_error(NotFound(f"{model} has no version {text!r}.", next_step="Choose one of those that there are."))
 
 comparison = show_comparison(gatehouse, model, old, new, direction)
 download(comparison.to_json(), f"{model}-{old}-{new}.json", "Download as JSON", key="download")

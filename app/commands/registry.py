@@ -19,6 +19,7 @@ from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.index import CatalogQuery
 from services.registry.name_lint import lint_name
 from services.registry.names import check_model_name
+from services.registry.references import MAX_VERSION
 
 # A command waits for what the worker reads bit by bit.
 _DETAILS_BUDGET_S = 60
@@ -104,13 +105,15 @@ def list_models(text: str, after: str | None, limit: int, *, as_json: bool) -> i
 
 @models_command.command("show")
 @click.argument("name")
+@click.option("--before", type=WholeNumber(1, MAX_VERSION), help="Only versions below this one: the `next` of before.")
 @json_option
-def show(name: str, *, as_json: bool) -> int:
-    """Show NAME and its newest versions."""
+def show(name: str, before: int | None, *, as_json: bool) -> int:
+    """Show NAME and its newest fifty versions."""
     gatehouse = current_gatehouse()
     gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject=name)
     model = gatehouse.index.get_model(check_model_name(name))
-    versions = gatehouse.index.list_versions(name).versions
+    page = gatehouse.index.list_versions(name, before=before)
+    versions = page.versions
     rows = [
         (each.version, each.stage, ", ".join(each.aliases), each.author, to_text(each.created_at)[:16])
         for each in versions
@@ -119,8 +122,9 @@ def show(name: str, *, as_json: bool) -> int:
         model.description or model.name,
         *(f"- {problem.message}" for problem in model.problems),
         *table(("VERSION", "STAGE", "ALIASES", "BY", "SINCE"), rows),
+        *([f"There are older ones: go on with --before {page.next}."] if page.next else []),
     ]
-    document = {**model_json(model), "versions": [version_json(each) for each in versions]}
+    document = {**model_json(model), "versions": [version_json(each) for each in versions], "next": page.next}
     return answer(document, as_json=as_json, lines=lines)
 
 
@@ -175,15 +179,22 @@ def drift_command() -> None:
 @drift_command.command("list")
 @click.option("--model", help="Only of this model.")
 @click.option("--all", "is_all", is_flag=True, help="Closed ones too.")
+@click.option("--after", type=ID, help="The `next` of the page before.")
+@click.option("--limit", type=WholeNumber(1, 500), default=50, show_default=True)
 @json_option
-def list_drifts(model: str | None, *, is_all: bool, as_json: bool) -> int:
-    """List what nobody approved."""
+def list_drifts(model: str | None, after: int | None, limit: int, *, is_all: bool, as_json: bool) -> int:
+    """List what nobody approved, found last first."""
     gatehouse = current_gatehouse()
     gatehouse.identity.demand(current_actor(), Permission.READ_MODEL, subject="drift")
-    found = gatehouse.drifts.list_drifts(state=None if is_all else DriftState.OPEN, model=model)
+    state = None if is_all else DriftState.OPEN
+    more = gatehouse.drifts.list_drifts(state=state, model=model, before_id=after, limit=limit + 1)
+    found, following = more[:limit], more[limit - 1].id if len(more) > limit else None
     rows = [(each.id, each.state, to_text(each.detected_at)[:16], each.describe()) for each in found]
     lines = table(("ID", "STATE", "SINCE", "WHAT"), rows)
-    return answer({"drifts": [each.as_json() for each in found]}, as_json=as_json, lines=lines)
+    if following is not None:
+        lines.append(f"There are more: go on with --after {following}.")
+    document = {"drifts": [each.as_json() for each in found], "next": following}
+    return answer(document, as_json=as_json, lines=lines)
 
 
 @drift_command.command("adopt")

@@ -23,7 +23,8 @@ from app.commands.signature import column_value, read_reference, signature_comma
 from services.errors import InvalidInput
 from services.registry.references import parse_reference, resolve_reference
 from services.signatures.compare import compare
-from services.signatures.migration import OwnerRole, draft_plan, list_plan_problems
+from services.signatures.migration import OwnerRole, draft_plan, list_breaking, list_plan_problems
+from services.signatures.verdicts import Comparison
 from services.untrusted.escape import as_line
 
 __all__ = ["signature_command"]
@@ -116,15 +117,16 @@ def plan_migration(
             f"{old} and {new} are versions of different models.", next_step="Name two versions of one model."
         )
     today = gatehouse.clock().date()
+    comparison = compare(read_reference(old), read_reference(new))
     plan = draft_plan(
-        compare(read_reference(old), read_reference(new)),
+        comparison,
         model=after.name,
         old_version=before.version,
         new_version=after.version,
         start=start.date() if start else today,
         owners=dict(map(_owner, owners)),
     )
-    problems = _problems(plan.breaking, list_plan_problems(plan, today=today))
+    problems = _problems(comparison, list_plan_problems(plan, today=today))
     if out is not None:
         write_file(out, json.dumps(plan.to_json(), ensure_ascii=False, indent=2) + "\n")
     steps = [(step.due.isoformat(), step.owner or "nobody yet", step.what) for step in plan.steps]
@@ -136,8 +138,12 @@ def plan_migration(
     return answer({**plan.to_json(), "problems": list(problems)}, as_json=as_json, lines=lines, is_yes=not problems)
 
 
-def _problems(breaking: Sequence[str], problems: Sequence[str]) -> list[str]:
-    return list(problems) if breaking else ["Nothing breaks between the two versions, so no plan is needed."]
+def _problems(comparison: Comparison, problems: Sequence[str]) -> list[str]:
+    if list_breaking(comparison):
+        return list(problems)
+    if comparison.reason:
+        return [f"Whether a plan is needed is not known. {comparison.reason}"]
+    return ["Nothing breaks between the two versions, so no plan is needed."]
 
 
 def _owner(text: str) -> tuple[OwnerRole, str]:

@@ -37,13 +37,15 @@ def banners() -> None:
     _sync_banner(_get_sync_state())
     if drifting := _count_drifting():
         with st.container(horizontal=True, vertical_alignment="center"):
+            verb, subject = ("differs", "it was") if drifting == 1 else ("differ", "they were")
             st.warning(
-                f"{count(drifting, 'model')} in the registry differ from what was approved here: "
-                "somebody moved an alias, a stage or a file elsewhere.",
+                f"{count(drifting, 'model')} in the registry {verb} from what was approved here: {subject} changed "
+                "elsewhere.",
                 icon=":material/call_split:",
                 width="stretch",
             )
-            st.page_link(page_path("catalog"), label="Show them", help="", query_params={"health": "drift"})
+            # Not the catalog: what was deleted is not in it.
+            st.page_link(page_path("overview"), label="Show them", help="")
 
 
 @st.fragment(run_every=_REFRESH_S)

@@ -13,6 +13,7 @@ import streamlit as st
 
 from app import ui
 from app.facade import Gatehouse
+from services.registry.entries import SignatureKnown
 from services.signatures.break_examples import find_break_examples
 from services.signatures.compare import compare
 from services.signatures.reader import read_signature
@@ -21,7 +22,13 @@ from services.signatures.schema_diff import WHOLE_SIDE
 from services.signatures.values import Columns, SignatureReading, SignatureState, column_by_label
 from services.signatures.verdicts import Change, Comparison, Direction, Effect, Side, Verdict, finite
 
-_NOT_INDEXED = "Its MLmodel file has not been read: it may be gone, or the sync has not come to it yet."
+_UNREAD: Mapping[str, str] = {
+    SignatureKnown.PENDING: "The sync has not come to its MLmodel file yet.",
+    SignatureKnown.GONE: "Its files are gone from the registry.",
+    SignatureKnown.UNKNOWN: "The registry did not hand over its MLmodel file when it was last asked.",
+    SignatureState.UNREADABLE: "Its MLmodel file is too large, or no text, or lies where the registry does not reach.",
+}
+_TOO_LARGE = "Its MLmodel file is too large to be kept here: `gatehouse signature diff` reads it from the registry."
 _TONES = {
     Verdict.IDENTICAL: ui.Tone.QUIET,
     Verdict.COMPATIBLE: ui.Tone.GOOD,
@@ -37,10 +44,12 @@ _Groups = dict[tuple[Side, str], list[Change]]
 
 
 def read_indexed(gatehouse: Gatehouse, model: str, version: int) -> SignatureReading:
-    """Return the signature of a version as the index has it."""
+    """Return the signature of a version as the index has it, or why it has none."""
     mlmodel = gatehouse.index.find_mlmodel(model, version)
     if mlmodel is None:
-        return SignatureReading(state=SignatureState.UNREADABLE, reason=_NOT_INDEXED)
+        entry = gatehouse.index.find_version(model, version)
+        reason = _UNREAD.get(entry.signature_state, _TOO_LARGE) if entry else "The index has no such version any more."
+        return SignatureReading(state=SignatureState.UNREADABLE, reason=reason)
     return read_signature(mlmodel)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, case, func, literal, or_, select, tuple_
 
+from services.store.registry_drift import DRIFTS, OPEN
 from services.store.registry_index import FOLDERS, GONE, MODELS, VERSIONS
 from services.store.unit_of_work import UnitOfWork
 
@@ -76,7 +77,8 @@ def count_totals(unit: UnitOfWork) -> Any:
         func.count(MODELS.c.production_version).label("in_production"),
         func.count(MODELS.c.staging_version).label("in_staging"),
         func.coalesce(func.sum(case((MODELS.c.problem_count > 0, 1), else_=0)), 0).label("with_problems"),
-        func.coalesce(func.sum(case((MODELS.c.open_drifts > 0, 1), else_=0)), 0).label("drifting"),
+        # A deleted model has drifted too, and has no row of its own.
+        select(func.count(DRIFTS.c.model.distinct())).where(DRIFTS.c.state == OPEN).scalar_subquery().label("drifting"),
     )
     return unit.connection.execute(query).one()
 

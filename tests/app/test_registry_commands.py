@@ -194,6 +194,17 @@ def test_drift_is_listed_reverted_and_recorded(home: Home, mlflow_url: str, tmp_
     listed = home.run("drift", "list", "--model", name, "--json").json["drifts"]
     assert [drift["id"] for drift in listed] == [drifts[0]["id"]]
     assert "points at version 2" in home.run("drift", "list", "--model", name).out
+    people.set_registered_model_alias(name, "Staging", "1")
+    home.run("sync")
+    first = home.run("drift", "list", "--model", name, "--limit", "1", "--json").json
+    assert first["next"] == first["drifts"][0]["id"]
+    assert "--after" in home.run("drift", "list", "--model", name, "--limit", "1").out
+    rest = home.run("drift", "list", "--model", name, "--limit", "1", "--after", str(first["next"]), "--json").json
+    assert (rest["drifts"], rest["next"]) == (listed, None)
+    people.delete_registered_model_alias(name, "Staging")
+    home.run("sync")
+    below = home.run("models", "show", name, "--before", "2", "--json").json
+    assert ([each["version"] for each in below["versions"]], below["next"]) == ([1], None)
     token = home.add_person("rae", "release_manager")
     for key, value in {"deprecated": "true", "sunset_on": "2020-01-01"}.items():
         people.set_model_version_tag(name, "2", key, value)
@@ -203,7 +214,7 @@ def test_drift_is_listed_reverted_and_recorded(home: Home, mlflow_url: str, tmp_
     assert (ran.code, ran.json["state"]) == (0, "reverted")
     assert people.get_model_version_by_alias(name, "production").version in {1, "1"}
     assert home.run("drift", "list", "--model", name, "--json").json["drifts"] == []
-    assert home.run("drift", "list", "--model", name, "--all", "--json").json["drifts"][0]["closed_by"] == "rae"
+    assert home.run("drift", "list", "--model", name, "--all", "--json").json["drifts"][-1]["closed_by"] == "rae"
     events = home.run("audit", "list", "--action", "drift", "--json").json["events"]
     assert {"drift:alias:detected", "drift:alias:reverted"} <= {event["action"] for event in events}
 

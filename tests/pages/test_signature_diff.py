@@ -13,6 +13,7 @@ from app.facade import Gatehouse
 from app.ui import session, status
 from services.registry.fake import FakeRegistry
 from services.registry.sync import Sync
+from services.registry.sync_details import MAX_KEPT_BYTES
 from services.settings import load_settings
 from services.signatures.reader import read_signature
 from services.signatures.values import Columns, Signature
@@ -63,8 +64,44 @@ def test_an_address_chooses_versions_and_direction(gatehouse: Gatehouse, monkeyp
 
 
 def test_a_bad_address_falls_back(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = page(monkeypatch, old="77", new="x", direction="sideways")
+    app = page(monkeypatch, old="77", new="x" * 9000, direction="sideways")
     assert [box.value for box in app.selectbox][1:4] == [2, 3, "backward"]
+    assert ["77" in app.error[0].proto.title, "xxx" in app.error[1].proto.title] == [True, True]
+
+
+def test_an_address_finds_a_version_older_than_those_that_are_offered(
+    gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = FakeRegistry()
+    for number in range(204):
+        registry.add_version("fraud_detector", mlmodel=_mlmodel(NEW if number else OLD))
+    registry.set_alias("fraud_detector", "production", 2)
+    Sync(registry, gatehouse.store, signature_state=lambda text: read_signature(text).state.value).run(is_full=True)
+    app = page(monkeypatch, old="1", new="204")
+    assert [box.value for box in app.selectbox][1:3] == [1, 204]
+    assert app.metric[0].value == "Breaking"
+    app = page(monkeypatch)
+    assert [box.value for box in app.selectbox][1:3] == [2, 204], "the one that serves is compared with"
+    assert not app.error
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("MLmodel", b"# \xff\n", "no text"),
+        ("other", b"", "files are gone"),
+        ("MLmodel", b"flavors: {}\n" + b"#" * MAX_KEPT_BYTES, "too large to be kept"),
+    ],
+)
+def test_a_version_whose_file_is_not_kept_says_why(
+    name: str, content: bytes, reason: str, gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = FakeRegistry()
+    version = registry.add_version("odd_model")
+    registry.put_file(version, name, content)
+    Sync(registry, gatehouse.store, signature_state=lambda text: read_signature(text).state.value).run(is_full=True)
+    app = visit("signature_diff", monkeypatch, RELEASE_MANAGER, model="odd_model")
+    assert reason in app.warning[-1].value
 
 
 def test_only_what_changed_is_shown_and_nested_changes_are_folded(
@@ -98,6 +135,9 @@ def test_a_breaking_change_asks_for_a_plan(gatehouse: Gatehouse, monkeypatch: py
     assert not any("has no owner" in text.value for text in app.markdown)
     unbroken = page(monkeypatch, old="1", new="1", tab="Migration plan")
     assert any("No plan is needed" in text.value for text in unbroken.markdown)
+    unknown = page(monkeypatch, old="1", new="3", tab="Migration plan")
+    assert any("cannot be judged" in text.value for text in unknown.markdown)
+    assert not any("No plan is needed" in text.value for text in unknown.markdown)
 
 
 def test_a_pasted_error_is_explained(gatehouse: Gatehouse, monkeypatch: pytest.MonkeyPatch) -> None:
