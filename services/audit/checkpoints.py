@@ -165,15 +165,18 @@ class Checkpoints:
         Raises:
             Unverified: it does not.
         """
-        if (problem := self.find_divergence(unit)) is not None:
+        if (problem := self._find_problem(unit)) is not None:
             raise Unverified(problem, next_step=_RESTORE)
 
     def find_divergence(self, unit: UnitOfWork) -> str | None:
         """Return one sentence on how the log disagrees with itself or the last checkpoint outside, or None."""
         try:
-            return self._find_broken_head(unit) or self._find_broken_promise(unit)
+            return self._find_problem(unit)
         except Unverified as error:
             return error.message
+
+    def _find_problem(self, unit: UnitOfWork) -> str | None:
+        return self._find_broken_head(unit) or self._find_broken_promise(unit)
 
     def find_outside(self) -> Checkpoint | None:
         """Return the newest checkpoint outside the database, or None if there never was one.

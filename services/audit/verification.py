@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from services.audit.checkpoints import Checkpoints
 from services.audit.log import AuditLog
@@ -27,7 +27,11 @@ _BEYOND = 2**63 - 1
 Progress = Callable[[int, int], None]
 """Told how many events are verified, and how many there are."""
 
-_Report = Callable[[int | None, str], None]
+_RESTORE = "Restore the store from a backup, and find out who changed it."
+
+
+class _Report(Protocol):
+    def __call__(self, seq: int | None, message: str, next_step: str = ..., /) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,7 @@ class Problem:
 
     seq: int | None
     message: str
+    next_step: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +73,7 @@ class Verification:
             Unverified: something is; the message is about the first.
         """
         if self.problems:
-            raise Unverified(
-                self.problems[0].message, next_step="Restore the store from a backup, and find out who changed it."
-            )
+            raise Unverified(self.problems[0].message, next_step=self.problems[0].next_step)
 
 
 def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verification:
@@ -81,8 +84,8 @@ def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verificatio
     """
     problems: list[Problem] = []
 
-    def report(seq: int | None, message: str) -> None:
-        problem = Problem(seq=seq, message=message)
+    def report(seq: int | None, message: str, next_step: str = _RESTORE) -> None:
+        problem = Problem(seq=seq, message=message, next_step=next_step)
         if len(problems) < MAX_PROBLEMS and problem not in problems:
             problems.append(problem)
 
@@ -91,7 +94,7 @@ def verify_log(audit: AuditLog, progress: Progress | None = None) -> Verificatio
         try:
             _verify(unit, audit.checkpoints, scan, report, progress)
         except Unverified as error:
-            report(None, error.message)
+            report(None, error.message, error.next_step)
     problems.sort(key=lambda problem: problem.seq is None)
     tree = scan.tree
     return Verification(
@@ -125,7 +128,7 @@ def _list_promises(unit: UnitOfWork, checkpoints: Checkpoints, report: _Report) 
         verifiers = checkpoints.keys.list_verifiers()
         outside = checkpoints.list_outside()
     except Unverified as error:
-        report(None, error.message)
+        report(None, error.message, error.next_step)
     else:
         for path, checkpoint in outside:
             promises.setdefault(checkpoint.size, []).append((f"the checkpoint in {path}", checkpoint.root))

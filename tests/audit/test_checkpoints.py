@@ -143,8 +143,9 @@ def test_without_any_key_nothing_is_written(audit: AuditLog) -> None:
 def test_a_key_file_that_holds_no_key_says_so(audit: AuditLog, content: str) -> None:
     audit.checkpoints.write()
     (audit.home / "keys" / "audit.key").write_text(content, encoding="utf-8")
-    with pytest.raises(Unverified, match=r"audit\.key does not hold a key"):
+    with pytest.raises(Unverified, match=r"audit\.key does not hold a key") as refused:
         audit.checkpoints.write()
+    assert "Put the key back" in refused.value.next_step
 
 
 def test_a_public_key_file_that_holds_no_key_says_so(audit: AuditLog) -> None:
@@ -161,8 +162,13 @@ def test_a_checkpoint_of_somebody_else_stops_writing(audit: AuditLog) -> None:
     foreign = Signer.generate("other.example/log")
     note = foreign.sign(Checkpoint(origin="other.example/log", size=1, root=bytes(32)).text)
     audit.checkpoints.path.write_text(note, encoding="utf-8")
-    with pytest.raises(Unverified, match="is no checkpoint that this installation trusts"):
+    match = "is no checkpoint that this installation trusts"
+    with pytest.raises(Unverified, match=match) as refused:
         record(open_log(audit.store, audit.home))
+    with pytest.raises(Unverified, match=match) as verified:
+        verify_log(audit).check()
+    assert "add the public key that signed it" in refused.value.next_step
+    assert refused.value.next_step == verified.value.next_step
     assert audit.checkpoints.get_integrity().checkpoint is None
 
 
