@@ -23,6 +23,8 @@ from services.shadow.sql import distinct_sql
 
 _MEMORY = "1GiB"
 _HASHED_ROWS = 8_000_000
+_SLOT_BITS, _BLOCK = 21, 1 << 16
+_MOST_LOSERS = 0.9
 
 
 class FilesUnreadable(Exception):
@@ -116,7 +118,7 @@ class _DuckDbRelation:
             return self._connection.sql(sql).to_arrow_table()
 
     def may_repeat(self, rows: int) -> bool:
-        # A hash that is there twice may be chance; one that is there once is proof, and sorting hashes is cheap.
+        # A hash that is there twice may be chance; one that is there once is proof.
         parts = -(-rows // _HASHED_ROWS)
         for part in range(parts):
             chosen = f" WHERE h % {parts} = {part}" if parts > 1 else ""
@@ -128,14 +130,33 @@ class _DuckDbRelation:
 
 
 def is_any_twice(hashes: npt.NDArray[np.uint64]) -> bool:
-    """Return whether one of many hashes is there twice; sorting their upper halves leaves few to look at whole."""
-    upper = (hashes >> 32).astype(np.uint32)
-    upper.sort()
-    twice = upper[1:][upper[1:] == upper[:-1]]
-    is_suspect = np.zeros(1 << 16, dtype=np.bool_)
-    is_suspect[twice >> 16] = True
-    suspects = hashes[is_suspect[(hashes >> 48).astype(np.uint16)]]
-    return len(np.unique(suspects)) < len(suspects)
+    """Return whether one of many hashes is there twice.
+
+    Each is put into the slot that its first bits name, over what is there already. Whoever lost its slot is compared
+    with who holds it, and goes into the next round without those: a third of the time that sorting takes.
+    """
+    holders = np.empty(1 << _SLOT_BITS, dtype=np.uint32)
+    while len(hashes) > 1:
+        for first, slots in _in_blocks(hashes):
+            holders[slots] = np.arange(first, first + len(slots), dtype=np.uint32)
+        losers = []
+        for first, slots in _in_blocks(hashes):
+            holding = holders[slots]
+            lost = np.flatnonzero(holding != np.arange(first, first + len(slots), dtype=np.uint32))
+            losers.append(hashes[first + lost])
+            if np.any(losers[-1] == hashes[holding[lost]]):
+                return True
+        left = np.concatenate(losers)
+        if len(left) > _MOST_LOSERS * len(hashes):
+            return len(np.unique(left)) < len(left)  # as ids that were made to meet would have it
+        hashes = left
+    return False
+
+
+def _in_blocks(hashes: npt.NDArray[np.uint64]) -> Iterator[tuple[int, npt.NDArray[np.int64]]]:
+    """Yield the slots of some hashes at a time, and the number of the first of them."""
+    for first in range(0, len(hashes), _BLOCK):
+        yield first, (hashes[first : first + _BLOCK] >> np.uint64(64 - _SLOT_BITS)).view(np.int64)
 
 
 def open_engine(name: str) -> Engine:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -22,6 +23,14 @@ def test_a_hash_is_found_twice_only_if_all_of_it_is(hashes: list[int]) -> None:
 
 def test_one_repeat_among_many_is_found() -> None:
     hashes = np.random.default_rng(3).integers(0, 2**64, 300_000, np.uint64)
+    assert not is_any_twice(hashes)
+    hashes[17] = hashes[-5]
+    assert is_any_twice(hashes)
+
+
+@pytest.mark.parametrize("low_bits", [40, 43])
+def test_hashes_that_all_begin_alike_are_told_apart(low_bits: int) -> None:
+    hashes = np.random.default_rng(3).permutation(2**16).astype(np.uint64) << np.uint64(low_bits - 16)
     assert not is_any_twice(hashes)
     hashes[17] = hashes[-5]
     assert is_any_twice(hashes)
