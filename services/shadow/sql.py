@@ -57,7 +57,8 @@ def cells_sql(by: Sequence[str]) -> str:
 SELECT {grouped}, COUNT(*) AS pairs, SUM(difference) AS difference, SUM(difference * difference) AS difference_squared,
     SUM(ABS(difference)) AS difference_size, MAX(ABS(difference)) AS difference_most
 FROM (
-    SELECT *, CASE WHEN {_SCORED} THEN 0 ELSE {standing} END AS standing, {_DIFFERENCE} AS difference FROM pairs
+    SELECT *, CASE WHEN is_scored THEN 0 ELSE {standing} END AS standing, {_DIFFERENCE} AS difference
+    FROM (SELECT *, {_SCORED} AS is_scored FROM pairs) AS tested
 ) AS rated
 GROUP BY {grouped}"""
 
