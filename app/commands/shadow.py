@@ -16,6 +16,7 @@ from app.commands.parameters import VERSION, FiniteNumber, WholeNumber
 
 _SHOWN_SLICES = 10
 _SHOWN_PROBLEMS = 20
+_SHOWN_VALUE = 60
 
 _file = click.Path(dir_okay=False, path_type=Path)
 _path = click.Path(path_type=Path)
@@ -180,9 +181,14 @@ def _lines(document: Mapping[str, Any]) -> list[str]:
         "",
         *table(("", "CHAMPION", "CANDIDATE"), _sides(document)),
     ]
+    # Those first that agree least at best: of a value that one pair has, little is known.
+    known = sorted((one for one in document["slices"] if one["high"] is not None), key=lambda one: one["high"])
     slices = [
-        (one["slice"], one["value"], one["pairs"], _percent(one["rate"]), _percent(one["low"]), _percent(one["high"]))
-        for one in document["slices"][:_SHOWN_SLICES]
+        (
+            *(one["slice"], "(none)" if one["value"] is None else one["value"][:_SHOWN_VALUE], one["pairs"]),
+            *(_percent(one[name]) for name in ("rate", "low", "high")),
+        )
+        for one in known[:_SHOWN_SLICES]
     ]
     if slices:
         lines += ["", *table(("SLICE", "VALUE", "PAIRS", "AGREEMENT", "FROM", "TO"), slices)]

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 
 from app import ui
 from pages.parts.shadow_charts import difference_chart, latency_chart, score_chart
+from pages.parts.shadow_decisions import show_tests
 from pages.parts.shadow_verdict import interval_words
 from services.shadow.answers import SIDES
-from services.shadow.figures import Figures
+from services.shadow.figures import Figures, Task
 from services.shadow.statistics import Interval
 from services.shadow.timeline import Stretch
 
@@ -44,6 +45,8 @@ def show_distributions(figures: Figures) -> None:
         pairs.append(("Correlation", ui.figure(difference.correlation)))
     ui.key_values(pairs, alt="How far the scores are apart")
     _against_labels(figures)
+    if figures.task is Task.REGRESSION:
+        show_tests(figures)
 
 
 def show_latency_and_errors(figures: Figures, stretches: tuple[Stretch, ...]) -> None:

@@ -23,6 +23,8 @@ def show_coverage(figures: Figures, coverage: Coverage) -> None:
         *((f"less {_reason(reason)}", ui.figure(count)) for reason, count in figures.invalid.items()),
         ("Valid pairs", ui.strong(f"{figures.valid_pairs:,}")),
     ]
+    if unread := figures.regression.unread_labels:
+        pairs.append(("of which have a label that is no number", ui.figure(unread)))
     ui.key_values(pairs, alt="From rows to valid pairs")
     ui.section("Files")
     counted = f"{coverage.files_counted:,} of {ui.count(coverage.files_found, 'file')} are counted"

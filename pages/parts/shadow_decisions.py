@@ -8,12 +8,20 @@ import streamlit as st
 
 from app import ui
 from pages.parts.shadow_charts import flow_chart
+from pages.parts.shadow_verdict import interval_words
+from services.shadow.answers import SIDES
 from services.shadow.figures import Basis, Figures, Task
 from services.shadow.policy import ShadowPolicy
 from services.shadow.timeline import Stretch
 
 STRETCHES = {"10 minutes": 10, "Hour": 60, "Day": 1440}
-_MOVES_SHOWN = 15
+_MOVES_SHOWN = _CLASSES_SHOWN = 15
+_COMPARED = {
+    Basis.LABELS: ("Champion alone right", "Candidate alone right"),
+    Basis.DECISIONS: ("Moves one way", "Moves the other way"),
+    Basis.ERRORS: ("Champion nearer to the label", "Candidate nearer to the label"),
+    Basis.DIFFERENCES: ("Candidate below the champion", "Candidate above the champion"),
+}
 
 
 def choose_stretch(figures: Figures, *, key: str) -> int:
@@ -98,7 +106,37 @@ def show_decisions(figures: Figures) -> None:
             key="moves",
             alt="Decisions that differ, the most frequent first",
         )
-    _tests(figures)
+    _by_class(figures)
+    show_tests(figures)
+
+
+def _by_class(figures: Figures) -> None:
+    if not figures.labels.classes:
+        return
+    ui.section("By what turned out to be true")
+    shares = [(what, side) for what in ("recall", "precision") for side in SIDES]
+    ui.data_table(
+        [
+            {
+                "label": one.label,
+                "labelled": one.labelled,
+                **{f"{what}_{side}": getattr(one, what)[side].estimate for what, side in shares},
+                "interval": interval_words(one.recall["candidate"], unit="ratio"),
+            }
+            for one in figures.labels.classes[:_CLASSES_SHOWN]
+        ],
+        [
+            ui.Column(name="label", label="Label", width="medium"),
+            ui.Column(name="labelled", label="Pairs", kind=ui.Kind.NUMBER, format="localized"),
+            *(
+                ui.Column(name=f"{what}_{side}", label=f"{side.capitalize()}'s {what}", kind=ui.Kind.SHARE)
+                for what, side in shares
+            ),
+            ui.Column(name="interval", label="Candidate's recall lies in"),
+        ],
+        key="classes",
+        alt="Recall and precision of both versions by label, the most frequent first",
+    )
 
 
 def decision_chart(figures: Figures, theme: ui.Theme) -> ui.Chart | None:
@@ -106,14 +144,15 @@ def decision_chart(figures: Figures, theme: ui.Theme) -> ui.Chart | None:
     return flow_chart(figures.flow, theme, alt="Decisions of the champion on the left, of the candidate on the right")
 
 
-def _tests(figures: Figures) -> None:
+def show_tests(figures: Figures) -> None:
+    """Draw the tests of paired answers that there are."""
     test, homogeneity = figures.mcnemar, figures.homogeneity
     pairs = []
-    if test is not None:
-        basis = "right alone" if figures.mcnemar_basis is Basis.LABELS else "of its own"
+    if test is not None and figures.mcnemar_basis is not None:
+        champion, candidate = _COMPARED[figures.mcnemar_basis]
         pairs += [
-            ("Champion " + basis, ui.figure(test.b)),
-            ("Candidate " + basis, ui.figure(test.c)),
+            (champion, ui.figure(test.b)),
+            (candidate, ui.figure(test.c)),
             ("McNemar's p, good for one look", ui.figure(test.p)),
             ("Evidence that they differ (e-value, good at every look)", ui.figure(min(test.e_value, 1e12))),
         ]

@@ -15,6 +15,7 @@ from pages.parts.shadow_slices import slice_chart
 from services.shadow.figures import Figures
 from services.shadow.judge import Judgement
 from services.shadow.policy import ShadowPolicy
+from services.shadow.slicing import rank_surely_worst
 from services.shadow.timeline import Stretch
 from services.untrusted.escape import as_html
 
@@ -52,7 +53,7 @@ def _charts(figures: Figures, policy: ShadowPolicy, stretches: tuple[Stretch, ..
     found = [
         agreement_chart(stretches, policy, figures.task, _THEME),
         decision_chart(figures, _THEME),
-        slice_chart(figures.slices[:_SLICES], policy, _THEME),
+        slice_chart(rank_surely_worst(figures.slices)[:_SLICES], policy, _THEME),
         score_chart(figures, _THEME),
         difference_chart(figures, _THEME),
         latency_chart(figures, _THEME),

@@ -9,6 +9,7 @@ import streamlit as st
 from app import ui
 from services.shadow.figures import Figures, Slice
 from services.shadow.policy import ShadowPolicy
+from services.shadow.slicing import rank_surely_worst
 
 _PAGE = 15
 
@@ -27,7 +28,7 @@ def show_slices(figures: Figures, policy: ShadowPolicy) -> None:
         column = st.selectbox("Slice", ["all", *columns], key="slice_column", width=220)
         words = st.text_input("Value", key="slice_value", placeholder="Search values", width=220)
         least = st.number_input("Pairs at least", min_value=0, value=0, step=50, key="slice_least", width=160)
-    found = _filtered(figures.slices, None if column == "all" else column, words, int(least))
+    found = _filtered(rank_surely_worst(figures.slices), None if column == "all" else column, words, int(least))
     pager = ui.Pager("slices", size=_PAGE, reset_on=(column, words, least, len(found)), find_start=lambda row: row)
     start = pager.after or 0
     shown = found[start : start + _PAGE]
@@ -76,7 +77,7 @@ def slice_value(one: Slice) -> str:
     return "(none)" if one.value is None else one.value
 
 
-def _filtered(slices: tuple[Slice, ...], column: str | None, words: str, least: int) -> list[Slice]:
+def _filtered(slices: Sequence[Slice], column: str | None, words: str, least: int) -> list[Slice]:
     wanted = words.strip().casefold()
     return [
         one
@@ -111,5 +112,5 @@ def _table(shown: list[Slice]) -> None:
             ui.Column(name="invalid", label="Not valid", kind=ui.Kind.NUMBER, format="localized"),
         ],
         key="slices_table",
-        alt="Slices, the lowest agreement first",
+        alt="Slices, those first that surely agree least",
     )

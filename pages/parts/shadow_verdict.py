@@ -78,9 +78,7 @@ def show_cards(figures: Figures) -> None:
                 label="Candidate's errors",
                 value=_percent(errors),
                 delta=f"champion {_percent(failures['champion'].error_rate.estimate)}",
-                note=ui.count(failures["candidate"].unusable, "unusable answer")
-                if failures["candidate"].unusable
-                else "",
+                note=f"{failures['candidate'].unusable:,} unusable" if failures["candidate"].unusable else "",
             ),
             ui.Card(
                 label="p95 latency",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from services.clock import to_text
-from services.shadow.figures import Figures, Latency, Slice
+from services.shadow.figures import ClassFigures, Figures, Latency, Slice
 from services.shadow.judge import Check, Judgement
 from services.shadow.statistics import Interval
 
@@ -153,13 +153,24 @@ def _tests(figures: Figures) -> dict[str, Any]:
             },
             "positive": labels.positive,
             "auc": {side: _interval(area) for side, area in labels.auc.items()},
+            "classes": [_class(one) for one in labels.classes],
         },
         "regression": {
             "labelled": regression.labelled,
             "mae": {"champion": regression.champion_mae, "candidate": regression.candidate_mae},
             "rmse": {"champion": regression.champion_rmse, "candidate": regression.candidate_rmse},
             "error_change": _interval(regression.error_change),
+            "unread_labels": regression.unread_labels,
         },
+    }
+
+
+def _class(one: ClassFigures) -> dict[str, Any]:
+    return {
+        "label": one.label,
+        "labelled": one.labelled,
+        "recall": {side: _interval(share) for side, share in one.recall.items()},
+        "precision": {side: _interval(share) for side, share in one.precision.items()},
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -11,13 +12,27 @@ import pyarrow.compute as pc
 from services.shadow.answers import SIDES, Carried
 from services.shadow.cells import Cell
 from services.shadow.distributions import Paired, pair_up, rank_probability
-from services.shadow.figures import Basis, Labels, Regression
+from services.shadow.figures import Basis, ClassFigures, Histogram, Labels, Regression
 from services.shadow.statistics import Interval, PairedTest, always_valid_change, always_valid_mean, mcnemar, wilson
 
 TIGHTEST_AT = 1_000
 """At how many pairs always-valid intervals of means are at their best: about when verdicts begin to be possible."""
 
 _TWO = 2
+_MAX_CLASSES = 100
+
+
+def measure_nearness(numbers: Mapping[str, float], differences: Histogram) -> tuple[PairedTest, Basis]:
+    """Return the sign test, which is McNemar's, of who is nearer to the label; without labels, of who says less.
+
+    Args:
+        numbers: sums over the pairs of a regression.
+        differences: of their scores.
+    """
+    if numbers["labelled"]:
+        return mcnemar(int(numbers["champion_nearer"]), int(numbers["candidate_nearer"])), Basis.ERRORS
+    lower, higher = (int(differences.pairs[side].sum()) for side in (differences.places < 0, differences.places > 0))
+    return mcnemar(lower, higher), Basis.DIFFERENCES
 
 
 def measure_mcnemar(
@@ -61,14 +76,38 @@ def measure_labels(valid: Sequence[Cell], histograms: pa.Table) -> Labels:
         accuracy_change=always_valid_change(labelled, champion_alone, candidate_alone, tightest_at=TIGHTEST_AT),
         positive=positive,
         auc=auc,
+        classes=_measure_classes(valid),
+    )
+
+
+def _measure_classes(valid: Sequence[Cell]) -> tuple[ClassFigures, ...]:
+    told: Counter[str] = Counter()
+    decided: Counter[tuple[str, str]] = Counter()
+    right: Counter[tuple[str, str]] = Counter()
+    for cell in valid:
+        if cell.told is None:
+            continue
+        told[cell.told] += cell.pairs
+        for side, decision in zip(SIDES, (cell.champion_decision, cell.candidate_decision), strict=True):
+            decided[side, decision or ""] += cell.pairs
+            right[side, cell.told] += cell.pairs if decision == cell.told else 0
+    most = sorted(told, key=lambda label: (-told[label], label))[:_MAX_CLASSES]
+    return tuple(
+        ClassFigures(
+            label=label,
+            labelled=told[label],
+            recall={side: wilson(right[side, label], told[label]) for side in SIDES},
+            precision={side: wilson(right[side, label], decided[side, label]) for side in SIDES},
+        )
+        for label in most
     )
 
 
 def measure_regression(numbers: Mapping[str, float]) -> Regression:
     """Return how near both sides of a regression are to the label, from the sums over its pairs."""
-    labelled = int(numbers.get("labelled", 0))
+    labelled, unread = (int(numbers.get(name, 0)) for name in ("labelled", "unread_labels"))
     if not labelled:
-        return Regression()
+        return Regression(unread_labels=unread)
     change = numbers["candidate_miss"] - numbers["champion_miss"]
     return Regression(
         labelled=labelled,
@@ -77,6 +116,7 @@ def measure_regression(numbers: Mapping[str, float]) -> Regression:
         champion_rmse=(numbers["champion_miss_squared"] / labelled) ** 0.5,
         candidate_rmse=(numbers["candidate_miss_squared"] / labelled) ** 0.5,
         error_change=always_valid_mean(labelled, change, numbers["miss_change_squared"], tightest_at=TIGHTEST_AT),
+        unread_labels=unread,
     )
 
 

@@ -26,10 +26,15 @@ class Task(StrEnum):
 
 
 class Basis(StrEnum):
-    """What McNemar's test compares: who was right, or, without labels, which of two decisions was taken."""
+    """What McNemar's test compares.
+
+    Who was right, or nearer to the label; without labels, which of two decisions was taken, or who said less.
+    """
 
     LABELS = "labels"
     DECISIONS = "decisions"
+    ERRORS = "errors"
+    DIFFERENCES = "differences"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,10 +138,27 @@ class Slice:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClassFigures:
+    """How both sides fare with one class.
+
+    Args:
+        labelled: pairs that have this label.
+        recall: by side, the share of those that it decided so.
+        precision: by side, the share of the pairs that it decided so, and whose label is known, that have this label.
+    """
+
+    label: str
+    labelled: int
+    recall: Mapping[str, Interval]
+    precision: Mapping[str, Interval]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
     """How right both sides are, over labelled valid pairs of a classification.
 
     Args:
+        classes: the labels that most pairs have, those first.
         accuracy_change: the candidate's accuracy less the champion's, always-valid.
         auc: area under the ROC curve by side, where there are two labels and scores; `positive` is the label that the
             champion scores higher.
@@ -148,6 +170,7 @@ class Labels:
     accuracy_change: Interval = field(default_factory=Interval)
     positive: str | None = None
     auc: Mapping[str, Interval] = field(default_factory=dict)
+    classes: tuple[ClassFigures, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +179,7 @@ class Regression:
 
     Args:
         error_change: the candidate's absolute error less the champion's, always-valid.
+        unread_labels: pairs whose label is no number.
     """
 
     labelled: int = 0
@@ -164,6 +188,7 @@ class Regression:
     champion_rmse: float | None = None
     candidate_rmse: float | None = None
     error_change: Interval = field(default_factory=Interval)
+    unread_labels: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,13 @@ from services.clock import from_micros
 from services.shadow.answers import SIDES, VALID, Carried
 from services.shadow.bins import GRID, GRID_SIDE, difference_of_bin
 from services.shadow.cells import Cell, count_invalid, find_fault, find_kind, is_valid, read_cells, select_versions
-from services.shadow.correctness import TIGHTEST_AT, measure_labels, measure_mcnemar, measure_regression
+from services.shadow.correctness import (
+    TIGHTEST_AT,
+    measure_labels,
+    measure_mcnemar,
+    measure_nearness,
+    measure_regression,
+)
 from services.shadow.distributions import (
     Paired,
     jensen_shannon,
@@ -70,7 +76,10 @@ def measure(
     task = _find_task(kind, flow)
     square = _square(flow)
     scores = _paired_scores(state, kind)
+    differences = _differences(state, kind)
     mcnemar, basis = measure_mcnemar(valid, flow if task is Task.BINARY else {})
+    if numbers:
+        mcnemar, basis = measure_nearness(numbers, differences)
     days, first_at, last_at = _time(state.minutes, kind)
     return Figures(
         versions=list_versions(state),
@@ -95,7 +104,7 @@ def measure(
         labels=measure_labels(valid, state.histograms),
         regression=measure_regression(numbers),
         scores=scores,
-        differences=_differences(state, kind),
+        differences=differences,
         grid=_grid(state, kind),
         coverage=log.coverage,
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -47,6 +48,11 @@ def list_slices(
     bounds = wilson_bounds(table[:, 2], table[:, 1])
     slices = [_slice(key, row, low, high) for key, row, low, high in zip(sums, table, *bounds, strict=True)]
     return tuple(sorted(slices, key=_worst_first))
+
+
+def rank_surely_worst(slices: Sequence[Slice]) -> list[Slice]:
+    """Return slices in the order of how much they can agree at best: of a value that one pair has, little is known."""
+    return sorted(slices, key=lambda one: math.inf if one.high is None else one.high)
 
 
 def _choose(state: ShadowState, by: str | None) -> pa.Table:

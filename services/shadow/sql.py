@@ -80,6 +80,9 @@ def numbers_sql(by: Sequence[str]) -> str:
         "champion_miss_squared": f"{champion} * {champion}",
         "candidate_miss_squared": f"{candidate} * {candidate}",
         "miss_change_squared": f"({candidate} - {champion}) * ({candidate} - {champion})",
+        "champion_nearer": f"CASE WHEN {champion} < {candidate} THEN 1 ELSE 0 END",
+        "candidate_nearer": f"CASE WHEN {candidate} < {champion} THEN 1 ELSE 0 END",
+        "unread_labels": "CASE WHEN label IS NOT NULL AND target IS NULL THEN 1 ELSE 0 END",
     }
     summed = ", ".join(f"SUM({expression}) AS {name}" for name, expression in sums.items())
     return f"""

@@ -71,7 +71,7 @@ LAYOUTS: Mapping[str, _Layout] = MappingProxyType(
         ),
         "numbers": _layout(
             [("slice", pa.string()), ("value", pa.string()), ("is_rest", pa.bool_())],
-            ["pairs", "agreeing", "labelled"],
+            ["pairs", "agreeing", "labelled", "champion_nearer", "candidate_nearer", "unread_labels"],
             [
                 "difference",
                 "difference_squared",

@@ -13,13 +13,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from sklearn.metrics import precision_score, recall_score
 from statsmodels.stats.contingency_tables import mcnemar as statsmodels_mcnemar
 from statsmodels.stats.proportion import proportion_confint
 
 from services.errors import InvalidInput
 from services.shadow.bins import LATENCY_ERROR
 from services.shadow.figures import Basis, Task
-from services.shadow.statistics import Interval
+from services.shadow.slicing import rank_surely_worst
+from services.shadow.statistics import Interval, mcnemar
 from tests.shadow.builders import (
     HOSTILE_TEXTS,
     INF,
@@ -310,7 +312,10 @@ def test_a_regression_has_figures_of_its_own(tmp_path: Path) -> None:
     assert found.drift.ks.high is not None
     assert found.drift.ks.low <= ks <= found.drift.ks.high
     assert found.drift.ks.high - found.drift.ks.low < 0.05
-    assert found.mcnemar is None
+    labels = rows.label.astype(float)
+    misses = [(rows[f"{side}_score"] - labels).abs() for side in ("champion", "candidate")]
+    assert found.mcnemar == mcnemar(int((misses[0] < misses[1]).sum()), int((misses[1] < misses[0]).sum()))
+    assert found.mcnemar_basis is Basis.ERRORS
 
 
 def test_a_regression_is_sliced_by_its_own_agreement(tmp_path: Path) -> None:
@@ -433,3 +438,55 @@ def test_identical_models_agree_in_everything(tmp_path_factory: pytest.TempPathF
     assert found.latency["champion"].p99 == found.latency["candidate"].p99
     assert found.mcnemar is not None
     assert (found.mcnemar.p, found.mcnemar.e_value) == (1.0, 1.0)
+
+
+def test_a_regression_without_labels_is_asked_who_says_less(tmp_path: Path) -> None:
+    found, rows = figures_of(tmp_path, without(regression(), "label")), frame(regression())
+    change = rows.candidate_score - rows.champion_score
+    assert found.mcnemar == mcnemar(int((change < 0).sum()), int((change > 0).sum()))
+    assert found.mcnemar_basis is Basis.DIFFERENCES
+
+
+def test_labels_of_a_regression_that_are_no_numbers_are_counted(tmp_path: Path) -> None:
+    table = regression(6, label=["1.5", "1,5", "NaN", None, "", "inf"])
+    found = figures_of(tmp_path, table)
+    assert (found.regression.labelled, found.regression.unread_labels) == (1, 4)
+
+
+def test_each_class_has_its_recall_and_precision(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    names = np.array(["cat", "dog", "bird"], dtype=object)
+    columns: dict[str, Any] = {
+        name: names[rng.integers(0, 3, 300)] for name in ("champion_decision", "candidate_decision", "label")
+    }
+    columns["label"][::7] = None
+    table = without(pairs(300, **columns), "champion_score", "candidate_score")
+    found, rows = figures_of(tmp_path, table), frame(table)
+    told = rows[rows.label.notna()]
+    assert [one.label for one in found.labels.classes] == told.label.value_counts().index.tolist()
+    for one in found.labels.classes:
+        assert one.labelled == (told.label == one.label).sum()
+        for side in ("champion", "candidate"):
+            decided = told[f"{side}_decision"]
+            recall = recall_score(told.label, decided, labels=[one.label], average=None)[0]
+            precision = precision_score(told.label, decided, labels=[one.label], average=None)[0]
+            assert (one.recall[side].estimate, one.precision[side].estimate) == pytest.approx((recall, precision))
+
+
+def test_a_class_that_nobody_decides_has_no_precision(tmp_path: Path) -> None:
+    found = figures_of(tmp_path, pairs(40, label=["never"] * 20 + ["allow"] * 20))
+    (never,) = (one for one in found.labels.classes if one.label == "never")
+    assert (never.recall["candidate"].estimate, never.precision["candidate"]) == (0.0, Interval())
+
+
+def test_slices_that_surely_agree_least_come_first(tmp_path: Path) -> None:
+    decisions = ["allow"] * 100 + ["block"] * 201
+    table = pairs(
+        301,
+        champion_decision=["allow"] * 301,
+        candidate_decision=decisions,
+        slice_country=["US"] * 50 + ["DE"] * 250 + ["XX"],
+    )
+    slices = figures_of(tmp_path, table).slices
+    assert [one.value for one in slices] == ["XX", "DE", "US"]
+    assert [one.value for one in rank_surely_worst(slices)] == ["DE", "XX", "US"]
