@@ -35,8 +35,8 @@ from services.audit.restores import RESTORED
 from services.clock import Clock, to_micros, to_text
 from services.errors import InvalidInput
 from services.store import Store, sessions
-from services.store.migrations import upgrade
-from services.store.snapshots import restore_snapshot
+from services.store.migrations import check_known, upgrade
+from services.store.snapshots import find_snapshot_migration, restore_snapshot
 from services.untrusted import check_relative, resolve_under
 
 
@@ -68,6 +68,7 @@ def restore_backup(
     Raises:
         NotFound: there is no such backup.
         InvalidInput: it is no backup, or one of another kind of database.
+        Conflict: a newer Gatehouse made it.
         Unverified: something in it is not as it was signed; nothing is changed then.
         Unreachable: the database does not answer, or there is no space.
     """
@@ -85,6 +86,7 @@ def restore_backup(
             with told(Path(folder)):
                 snapshot = Path(archive.extract("store", folder))
             key = read_key(archive)
+        check_known(find_snapshot_migration(backup.dialect, snapshot))
         hashes = read_hashes(backup.dialect, snapshot)
         if secrets is not None:
             _place_secrets(secrets, home)

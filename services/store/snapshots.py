@@ -12,11 +12,13 @@ import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL
+from sqlalchemy import URL, inspect
 
 from services.errors import Damaged, Unavailable, Unreachable, Unverified
 from services.store.engine import sqlite_driver
+from services.store.tables import metadata
 from services.store.unit_of_work import Store
 
 _PROGRAMS = Path("/usr/lib/postgresql")
@@ -51,6 +53,7 @@ def restore_snapshot(store: Store, path: Path) -> None:
         options = ("--clean", "--if-exists", "--no-owner", "--single-transaction", "--exit-on-error")
         store.close()
         _run_program("pg_restore", store.engine.url, *options, str(path))
+        _drop_younger(store, path)
 
 
 def list_snapshot_leaves(dialect: str, path: Path) -> Iterator[tuple[int, bytes]]:
@@ -60,7 +63,25 @@ def list_snapshot_leaves(dialect: str, path: Path) -> Iterator[tuple[int, bytes]
         Unverified: the snapshot is damaged.
         Unavailable: PostgreSQL's programs are not installed.
     """
-    return _list_sqlite_leaves(path) if dialect == "sqlite" else _list_dumped_leaves(path)
+    if dialect == "sqlite":
+        yield from _list_sqlite_rows(path, "SELECT seq, leaf FROM audit_event")
+    else:
+        for row in _list_dumped_rows(path, "audit_event"):
+            yield int(row["seq"]), bytes.fromhex(row["leaf"].removeprefix(rb"\\x").decode())
+
+
+def find_snapshot_migration(dialect: str, path: Path) -> str | None:
+    """Return which migration a snapshot is at; raises as `list_snapshot_leaves`."""
+    if dialect == "sqlite":
+        return next((row[0] for row in _list_sqlite_rows(path, "SELECT version_num FROM alembic_version")), None)
+    return next((row["version_num"].decode() for row in _list_dumped_rows(path, "alembic_version")), None)
+
+
+def _drop_younger(store: Store, path: Path) -> None:
+    """Drop the tables of ours that came after a dump, which pg_restore knows nothing of: migrations make them again."""
+    with store.maintain() as connection:
+        for name in (metadata.tables.keys() & set(inspect(connection).get_table_names())) - _list_dumped_tables(path):
+            connection.exec_driver_sql(f'DROP TABLE "{name}" CASCADE')
 
 
 def _restore_sqlite(store: Store, path: Path) -> None:
@@ -95,33 +116,42 @@ def _set_aside(store: Store) -> None:
         Path(f"{database}{suffix}").unlink(missing_ok=True)
 
 
-def _list_sqlite_leaves(path: Path) -> Iterator[tuple[int, bytes]]:
+def _list_sqlite_rows(path: Path, query: str) -> Iterator[tuple[Any, ...]]:
     driver = sqlite_driver()
     try:
         with closing(driver.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as connection:
             (found,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
             if found != "ok":
                 raise _damaged(found)
-            yield from connection.execute("SELECT seq, leaf FROM audit_event")
+            yield from connection.execute(query)
     except driver.DatabaseError as error:
         raise _damaged(str(error)) from error
 
 
-def _list_dumped_leaves(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Read the rows of the table as pg_restore prints them: COPY in text format, bytes as hexadecimal."""
-    command = [_find_program("pg_restore"), "--data-only", "--table=audit_event", "--file=-", str(path)]
+def _list_dumped_rows(path: Path, table: str) -> Iterator[dict[str, bytes]]:
+    """Read the rows of a table as pg_restore prints them: COPY in text format, bytes as hexadecimal."""
+    columns: list[str] = []
+    for line in _print_dump(path, "--data-only", f"--table={table}", "--file=-"):
+        if line.startswith(b"COPY "):
+            columns = line[line.index(b"(") + 1 : line.index(b")")].decode().split(", ")
+        elif line == _COPY_END:
+            columns = []
+        elif columns:
+            yield dict(zip(columns, line.rstrip(b"\n").split(b"\t"), strict=True))
+
+
+def _list_dumped_tables(path: Path) -> set[str]:
+    """Return the tables in a dump, from its list: `216; 1259 16386 TABLE public NAME OWNER`."""
+    words = (line.decode().split() for line in _print_dump(path, "--list"))
+    return {each[5] for each in words if each[3:4] == ["TABLE"]}
+
+
+def _print_dump(path: Path, *options: str) -> Iterator[bytes]:
+    command = [_find_program("pg_restore"), *options, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as program:
         assert program.stdout is not None
         assert program.stderr is not None
-        columns: list[str] = []
-        for line in program.stdout:
-            if line.startswith(b"COPY "):
-                columns = line[line.index(b"(") + 1 : line.index(b")")].decode().split(", ")
-            elif line == _COPY_END:
-                columns = []
-            elif columns:
-                row = dict(zip(columns, line.rstrip(b"\n").split(b"\t"), strict=True))
-                yield int(row["seq"]), bytes.fromhex(row["leaf"].removeprefix(rb"\\x").decode())
+        yield from program.stdout
         complaint = program.stderr.read().decode(errors="replace")
     if program.returncode != 0:
         raise _damaged(complaint.strip().partition("\n")[0])

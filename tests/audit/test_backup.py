@@ -17,9 +17,9 @@ from services.audit.backup import TITLE, Backup, create_backup, secrets_path, ve
 from services.audit.keys import KeyRing
 from services.audit.restore import Restored, restore_backup
 from services.audit.verification import verify_log
-from services.errors import GatehouseError, InvalidInput, NotFound, Unavailable, Unreachable, Unverified
-from services.store import Store, accounts, open_store, sessions, snapshots
-from services.store.migrations import upgrade
+from services.errors import Conflict, GatehouseError, InvalidInput, NotFound, Unavailable, Unreachable, Unverified
+from services.store import Store, accounts, open_store, servers, sessions, snapshots
+from services.store.migrations import HEAD, upgrade
 from tests.audit.builders import ADA, fill, open_log, record
 from tests.conftest import FakeClock
 
@@ -286,6 +286,35 @@ def test_keys_that_are_there_are_never_replaced(audit: AuditLog, backup: Backup,
     assert other.checkpoints.get_key() == key
     assert verify_log(other).size == 1
     other.store.close()
+
+
+def test_a_backup_of_an_older_gatehouse_is_migrated(any_store: Store, tmp_path: Path) -> None:
+    audit = furnish(any_store, tmp_path / "home")
+    with any_store.write() as unit:
+        unit.connection.execute(text("DROP TABLE server"))
+        unit.connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        unit.commit()
+    made = make(audit, tmp_path / "backup.zip")
+    upgrade(any_store)
+    restore(audit, made.path)
+    assert verify_log(open_log(any_store, audit.home)).is_verified
+    with any_store.read() as unit:
+        assert servers.list_servers(unit, limit=1) == []
+
+
+def test_a_backup_of_a_newer_gatehouse_changes_nothing(any_store: Store, tmp_path: Path) -> None:
+    audit = furnish(any_store, tmp_path / "home")
+    with any_store.write() as unit:
+        unit.connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        unit.commit()
+    made = make(audit, tmp_path / "backup.zip")
+    with any_store.write() as unit:
+        unit.connection.execute(text(f"UPDATE alembic_version SET version_num = '{HEAD}'"))
+        unit.commit()
+    fill(audit, 5)
+    with pytest.raises(Conflict, match="at migration 9999"):
+        restore(audit, made.path)
+    assert verify_log(open_log(any_store, audit.home)).size == 305
 
 
 def test_a_damaged_store_is_set_aside_and_restored(store: Store, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def upgrade(store: Store) -> None:
             unit.connection.execute(text("SELECT pg_advisory_xact_lock(7281530)"))
         current = _current(unit)
         if current != HEAD:
-            _check_known(current)
+            check_known(current)
             _run(unit)
         unit.commit()
 
@@ -44,7 +44,12 @@ def _current(unit: UnitOfWork) -> str | None:
     return unit.connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
 
 
-def _check_known(current: str | None) -> None:
+def check_known(current: str | None) -> None:
+    """Check that a store at a migration can be used here.
+
+    Raises:
+        Conflict: a newer Gatehouse has migrated it.
+    """
     if current is not None and current > HEAD:
         raise Conflict(
             f"The store is at migration {current}, and this Gatehouse knows only up to {HEAD}.",
