@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from threading import Event
 
@@ -16,6 +17,7 @@ CHECKPOINT_SECONDS = 60.0
 STANDBY_SECONDS = 300.0
 WITNESS_SECONDS = 600.0
 SUNSET_SECONDS = 600.0
+_log = logging.getLogger(__name__)
 
 
 def run(gatehouse: Gatehouse, stop: Event) -> None:
@@ -41,7 +43,8 @@ def run(gatehouse: Gatehouse, stop: Event) -> None:
 
 
 def _sync(gatehouse: Gatehouse, actor: Actor) -> None:
-    gatehouse.sync.run()
+    for name in gatehouse.sync.run().left_out:
+        _log.warning("The model %r is left out: the store cannot hold its name. Rename it.", name)
     gatehouse.drifts.detect(actor=actor)
 
 

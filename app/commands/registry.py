@@ -18,7 +18,7 @@ from services.registry.drift_values import DriftState
 from services.registry.entries import ModelEntry, VersionEntry
 from services.registry.index import CatalogQuery
 from services.registry.name_lint import lint_name
-from services.registry.names import check_model_name
+from services.registry.names import check_model_name, quoted
 from services.registry.references import MAX_VERSION
 
 # A command waits for what the worker reads bit by bit.
@@ -143,11 +143,13 @@ def sync_command(*, full: bool, as_json: bool) -> int:
         "details_pending": summary.details_pending,
         "full": summary.is_full,
         "drifts": [drift.as_json() for drift in drifts],
+        "left_out": list(summary.left_out),
         "duration_s": round(summary.duration_s, 3),
     }
     lines = [f"{len(summary.changed)} models changed, {summary.versions_written} versions written."]
     if summary.details_pending:
         lines.append(f"Signatures and metrics of {summary.details_pending} versions are still to be read; sync again.")
+    lines += [f"Left out: {quoted(name)}, a name that the store cannot hold. Rename it." for name in summary.left_out]
     lines += [f"Drift {drift.id}: {drift.describe()}" for drift in drifts]
     return answer(document, as_json=as_json, lines=lines)
 

@@ -14,6 +14,7 @@ from typing import Any
 from services.clock import Clock, to_micros, utc_now
 from services.errors import GatehouseError, Unreachable
 from services.registry.aliases import normalise_alias
+from services.registry.index_rows import bounded_value
 from services.registry.protection import Protection, ReadProtection
 from services.registry.stages import PROTECTED_ALIASES
 from services.registry.writes import RegistryWrite, Watched
@@ -132,4 +133,5 @@ def key_of(write: RegistryWrite) -> dict[str, Any]:
 
 
 def _text(value: int | str | None) -> str | None:
-    return None if value is None else str(value)
+    """Return a value as the index will have it."""
+    return None if value is None else bounded_value(str(value))

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from services.clock import from_micros, to_text
+from services.registry.index_rows import is_cut
 from services.registry.names import quoted
 from services.registry.writes import Watched
 
@@ -58,8 +59,9 @@ class Drift:
 
     @property
     def can_be_reverted(self) -> bool:
-        """Whether writing can put back what was approved."""
-        return self.kind in COMPARED or self.kind is Watched.PINS
+        """Whether writing can put back what was approved, which of a very long tag is not known in full."""
+        is_known = self.kind is not Watched.TAG or not is_cut(self.approved or "")
+        return is_known and (self.kind in COMPARED or self.kind is Watched.PINS)
 
     def describe(self) -> str:
         """Return one sentence on what was found."""

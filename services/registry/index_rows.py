@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,8 @@ from services.registry.values import ModelVersion, RegisteredModel, Run, Stage
 MAX_TAGS = 100
 MAX_TAG_CHARACTERS = 2000
 MAX_METRICS = 300
+
+_CUT = re.compile(r"… \([0-9]+ characters, sha256:[0-9a-f]{64}\)\Z")
 
 TEAM_TAG, OWNER_TAG, TIER_TAG = "team", "owner", "risk"
 
@@ -55,7 +58,7 @@ def version_record(version: ModelVersion) -> dict[str, Any]:
         "created_us": to_micros(version.created_at),
         "updated_us": to_micros(version.updated_at),
         "stage": version.stage.value,
-        "status": version.status,
+        "status": clean(version.status),
         "author": clean(version.author),
         "description": clean(version.description),
         "source": clean(version.source),
@@ -87,7 +90,9 @@ def run_facts(run: Run | None) -> dict[str, Any]:
     """Return of a run what says cheaply how complete a version's story is, and whose it is."""
     if run is None:
         return {"has_run": False}
-    tags = {key: run.tags[key][:MAX_TAG_CHARACTERS] for key in (TEAM_TAG, OWNER_TAG, TIER_TAG) if run.tags.get(key)}
+    tags = {
+        key: clean(run.tags[key][:MAX_TAG_CHARACTERS]) for key in (TEAM_TAG, OWNER_TAG, TIER_TAG) if run.tags.get(key)
+    }
     return {
         "has_run": True,
         "author": clean(run.author),
@@ -105,9 +110,22 @@ def bounded_metrics(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 def bounded_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the first tags by name, the reserved before all others, with values cut to what a page shows."""
+    """Return the first tags by name, the reserved before all others, with values as `bounded_value` has them."""
     first = sorted(tags, key=lambda key: (not key.startswith(RESERVED_PREFIX), key))[:MAX_TAGS]
-    return {clean(key): clean(tags[key][:MAX_TAG_CHARACTERS]) for key in first}
+    return {clean(key): bounded_value(tags[key]) for key in first}
+
+
+def bounded_value(value: str) -> str:
+    """Return a tag's value, a long one cut to what a page shows, with a digest by which no change goes unseen."""
+    if len(value) <= MAX_TAG_CHARACTERS:
+        return clean(value)
+    digest = hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{clean(value[:MAX_TAG_CHARACTERS])}… ({len(value)} characters, sha256:{digest})"
+
+
+def is_cut(value: str) -> bool:
+    """Return whether a value is one that `bounded_value` has cut."""
+    return _CUT.search(value) is not None
 
 
 def clean(text: str) -> str:

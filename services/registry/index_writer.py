@@ -22,10 +22,11 @@ Key = tuple[str, int]
 
 @dataclass(kw_only=True)
 class Tally:
-    """What a sync has written so far: models with anything new, what was deleted, versions written."""
+    """What a sync has written so far: models with anything new, what was deleted or left out, versions written."""
 
     changed: set[str] = field(default_factory=set)
     gone: list[tuple[str, int | None]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     versions_written: int = 0
 
 

@@ -38,6 +38,8 @@ OVERLAP = timedelta(seconds=5)
 FULL_EVERY = timedelta(minutes=15)
 FULL_EVERY_DIRECT = timedelta(minutes=1)
 _METRIC_SETS_KEPT = 1024
+# PostgreSQL refuses it in any text, MLflow on SQLite takes it in a name.
+_UNHOLDABLE = "\0"
 
 Models = Mapping[str, RegisteredModel]
 Versions = Mapping[str, Sequence[ModelVersion]]
@@ -45,13 +47,20 @@ Versions = Mapping[str, Sequence[ModelVersion]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncSummary:
-    """What one sync did. `changed` names every model of which anything is new, sorted; `gone` what was deleted."""
+    """What one sync did.
+
+    Args:
+        changed: every model of which anything is new, sorted.
+        gone: what was deleted.
+        left_out: models whose names no store holds, which are watched by nobody.
+    """
 
     at: datetime
     duration_s: float
     is_full: bool = False
     changed: tuple[str, ...] = ()
     gone: tuple[tuple[str, int | None], ...] = ()
+    left_out: tuple[str, ...] = ()
     versions_written: int = 0
     details_read: int = 0
     details_pending: int = 0
@@ -120,6 +129,7 @@ class Sync:
                 is_full=is_full,
                 changed=tuple(sorted(tally.changed | details.models)),
                 gone=tuple(tally.gone),
+                left_out=tuple(tally.left_out),
                 versions_written=tally.versions_written,
                 details_read=details.read,
                 details_pending=details.pending,
@@ -135,7 +145,9 @@ class Sync:
         return age is None or not timedelta(0) <= age < self._full_every
 
     def _sync_records(self, tally: Tally, *, is_full: bool) -> None:
-        models = {model.name: model for model in self._records.list_models()}
+        listed = {model.name: model for model in self._records.list_models()}
+        models = {name: model for name, model in listed.items() if _UNHOLDABLE not in name}
+        tally.left_out.extend(sorted(listed.keys() - models.keys()))
         with self._store.read() as unit:
             held = {row.name: row for row in rows.list_model_records(unit)}
             watermark_us = rows.find_watermark_us(unit)
@@ -150,7 +162,7 @@ class Sync:
             records = [models[name] for name in held.keys() - stale if _has_changed(models[name], held[name])]
             self._writer.put_records(records, tally)
             newest = self._records.list_newest_versions(from_micros(watermark_us or 0) - OVERLAP)
-            self._writer.put_edits(newest, tally)
+            self._writer.put_edits([version for version in newest if version.name in models], tally)
         self._writer.summarise(alike - tally.changed)
         tally.changed |= alike
 

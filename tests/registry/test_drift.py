@@ -235,6 +235,21 @@ def test_a_version_just_promoted_is_held_to_its_tags_from_the_next_reading_of_al
     assert (drift.version, drift.approved, drift.found) == (2, "high", "low")
 
 
+def test_a_very_long_protected_tag_is_held_to_its_last_letter_and_not_written_back_in_part(small: Guarded) -> None:
+    small.protection = Protection(tags=frozenset({"card"}))
+    small.theirs.set_version_tag("fraud_detector", 1, "card", "x" * 5000)
+    for _ in range(3):
+        assert small.look(is_full=True) == []
+    small.ours.set_version_tag("fraud_detector", 1, "card", "y" * 5000)
+    assert small.look(is_full=True) == [], "Gatehouse itself wrote it"
+    small.theirs.set_version_tag("fraud_detector", 1, "card", "y" * 4999 + "z")
+    (drift,) = small.look(is_full=True)
+    assert not drift.can_be_reverted
+    with pytest.raises(Blocked):
+        small.drifts.revert(drift.id, actor=ADA, reason="back")
+    assert small.ours.get_version("fraud_detector", 1).tags["card"] == "y" * 4999 + "z"
+
+
 def test_an_alias_that_the_policy_protects_is_drift_until_somebody_decides(small: Guarded) -> None:
     small.theirs.set_alias("fraud_detector", "Blue", 2)
     assert small.look() == []

@@ -438,6 +438,20 @@ def test_a_version_under_an_old_number_is_read_anew(small: Bench) -> None:
     assert (entry.metrics, entry.signature_state, entry.model_id) == ({"auc": 0.1}, "absent", source[8:])
 
 
+def test_a_text_that_a_store_cannot_hold_does_not_hide_the_others(bench: Bench) -> None:
+    bench.registry.add_run("r1", author="e\0ve", tags={"team": "ri\0sk", "mlflow.source.git.commit": "c\0"})
+    bench.registry.add_version("fraud_detector", run_id="r1", metrics={"a\0b": 1.0}, mlmodel=SIGNED)
+    bench.registry.add_version("nul\0byte", mlmodel=SIGNED)
+    for _ in range(2):
+        assert bench.sync.run(is_full=True).left_out == ("nul\0byte",)
+        bench.later()
+        bench.registry.set_version_description("nul\0byte", 1, "edited")
+        bench.sync.run()
+        bench.later()
+    assert bench.index.get_model("fraud_detector").team == "ri␀sk"
+    assert bench.index.get_version("fraud_detector", 1).signature_state == "present"
+
+
 @pytest.mark.parametrize("odd", ["<b>fraud", "fraud\ndetector", "\u202edetector", "f" * 256, "it's", "nul\0byte"])
 def test_odd_names_and_texts_are_kept_and_shown_with_their_problems(bench: Bench, odd: str) -> None:
     name = odd.replace("\0", "")
