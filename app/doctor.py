@@ -41,6 +41,7 @@ def examine(gatehouse: Gatehouse) -> Sequence[Finding]:
         "home": lambda: _write(settings),
         "store_url": lambda: _read(gatehouse),
         "queue_url": lambda: _connect(settings.queue_url),
+        "registry_database_url": lambda: _read_records(gatehouse),
         "tracking_uri": lambda: f"MLflow {gatehouse.registry.ping()}",
         "prometheus_url": lambda: _get(f"{settings.prometheus_url.rstrip('/')}/-/healthy"),
     }
@@ -89,6 +90,14 @@ def _write(settings: Settings) -> str:
 def _read(gatehouse: Gatehouse) -> str:
     with gatehouse.store.read() as unit:
         return unit.dialect
+
+
+def _read_records(gatehouse: Gatehouse) -> str:
+    assert gatehouse.records is not None
+    revision = gatehouse.records.ping()
+    # Another program's database may have a revision as well.
+    gatehouse.records.list_newest_versions(gatehouse.clock())
+    return f"MLflow's database at revision {revision}"
 
 
 def _connect(url: str) -> str:

@@ -14,11 +14,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, and_, func, select
 
 from services.clock import to_micros
-from services.errors import NotFound
+from services.errors import NotFound, Unreachable
 from services.registry.direct_database import (
     ALIASES,
     MODEL_TAGS,
     MODELS,
+    NEXT_STEP,
     SCHEMA,
     VERSION_TAGS,
     VERSIONS,
@@ -53,7 +54,9 @@ class DirectRegistry(DirectRuns):
 
     def ping(self) -> str:
         """Return the revision of MLflow's schema."""
-        return str(self.database.rows(select(SCHEMA))[0].version_num)
+        for row in self.database.rows(select(SCHEMA)):
+            return str(row.version_num)
+        raise Unreachable("MLflow's database is empty.", next_step=NEXT_STEP)
 
     def find_data_version(self) -> str | None:
         """Return a text that changes after any write to the database."""

@@ -22,7 +22,7 @@ from services.errors import InvalidInput, Unreachable
 TIMEOUT_S = 5
 # Below the 32,766 variables of an SQLite statement, and few enough that a statement stays short.
 VALUES_AT_ONCE = 1000
-_NEXT_STEP = "Check GATEHOUSE_REGISTRY_DATABASE_URL, and that it is the database of an MLflow 3.17 server."
+NEXT_STEP = "Check GATEHOUSE_REGISTRY_DATABASE_URL, and that it is the database of an MLflow 3.17 server."
 
 
 def _table(name: str, columns: str) -> TableClause:
@@ -125,7 +125,7 @@ def open_database(url: str) -> Database:
     except (ArgumentError, NoSuchModuleError):
         pass
     raise InvalidInput(
-        "GATEHOUSE_REGISTRY_DATABASE_URL names no SQLite file and no PostgreSQL database.", next_step=_NEXT_STEP
+        "GATEHOUSE_REGISTRY_DATABASE_URL names no SQLite file and no PostgreSQL database.", next_step=NEXT_STEP
     )
 
 
@@ -149,4 +149,4 @@ def _translated() -> Iterator[None]:
 
 def _unreachable(reason: str) -> Unreachable:
     first_line = (reason.splitlines() or ["no reason given"])[0]
-    return Unreachable(f"MLflow's database does not answer ({first_line}).", next_step=_NEXT_STEP)
+    return Unreachable(f"MLflow's database does not answer ({first_line}).", next_step=NEXT_STEP)

@@ -1,3 +1,5 @@
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,26 @@ def test_the_doctor_and_errors_tell_no_secret_of_an_address(tmp_path: Path, sett
 def test_a_store_in_a_folder_that_cannot_be_made_is_not_reachable(tmp_path: Path) -> None:
     ran = make_home(tmp_path, GATEHOUSE_STORE_URL="sqlite:////proc/no/such/x").run("audit", "list", "--json")
     assert (ran.code, ran.json["error"]["kind"]) == (3, "unreachable")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("sqlite:///{home}/none.db", "does not answer"),
+        ("sqlite:///{home}/home/gatehouse.db", "no such table"),
+        ("sqlite:///{home}/empty.db", "is empty"),
+        ("nonsense", "names no SQLite file"),
+    ],
+)
+def test_the_doctor_looks_into_mlflows_own_database(tmp_path: Path, url: str, message: str) -> None:
+    with closing(sqlite3.connect(tmp_path / "empty.db")) as empty:
+        empty.execute("CREATE TABLE alembic_version (version_num TEXT)")
+    home = make_home(tmp_path, GATEHOUSE_REGISTRY_DATABASE_URL=url.format(home=tmp_path))
+    home.run("models", "list")
+    ran = home.run("doctor", "--json")
+    found = {each["name"]: each for each in ran.json["settings"]}["GATEHOUSE_REGISTRY_DATABASE_URL"]
+    assert (ran.code, found["ok"]) == (1, False)
+    assert message in found["message"]
 
 
 def test_the_doctor_is_content_with_an_installation_of_its_own(tmp_path: Path) -> None:
