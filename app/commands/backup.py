@@ -68,7 +68,9 @@ def restore(path: Path, *, as_json: bool) -> int:
         held = None if registry is None else compare(registry, done.backup.artifacts)
     document = {**_to_json(done.backup, held), "lost_events": done.lost_events, "warning": done.warning}
     lines = ["Restored.", *_tell(done.backup), *_tell_artifacts(held)]
-    return answer(document, as_json=as_json, lines=[*lines, *([done.warning] if done.warning else [])])
+    if done.warning:
+        lines += [done.warning, "What was revoked, disabled or redacted since the backup was made has to be once more."]
+    return answer(document, as_json=as_json, lines=lines)
 
 
 def _to_json(backup: Backup, held: Comparison | None = None) -> dict[str, Any]:

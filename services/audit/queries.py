@@ -13,6 +13,7 @@ from services.audit.words import get_wanted_words, has_words
 from services.clock import to_micros
 from services.errors import InvalidInput
 from services.store import UnitOfWork, audit_log, audit_reading
+from services.store.audit_log import DisclosureRow
 from services.store.audit_reading import EventFilter
 
 BATCH_EVENTS = 4096
@@ -95,11 +96,10 @@ def iterate_leaves(unit: UnitOfWork, query: EventQuery, *, end: int | None = Non
 def disclose_events(unit: UnitOfWork, events: Iterable[Event]) -> list[Event]:
     """Return events with the personal values that are still known in their places."""
     listed = list(events)
-    if not listed:
-        return []
-    numbers = [event.seq for event in listed]
-    known = audit_log.list_disclosures(unit, min(numbers), max(numbers) + 1)
-    return [disclose(event, (row for row in known if row.seq == event.seq)) for event in listed]
+    known: dict[int, list[DisclosureRow]] = {}
+    for row in audit_log.list_disclosures_at(unit, [event.seq for event in listed]) if listed else ():
+        known.setdefault(row.seq, []).append(row)
+    return [disclose(event, known.get(event.seq, ())) for event in listed]
 
 
 def count_days(unit: UnitOfWork, query: EventQuery) -> dict[date, int]:

@@ -309,6 +309,13 @@ def list_disclosures(unit: UnitOfWork, first: int, end: int) -> list[DisclosureR
     ]
 
 
+def list_disclosures_at(unit: UnitOfWork, numbers: Sequence[int]) -> list[DisclosureRow]:
+    """Return what the salted hashes of some events stand for."""
+    places = ",".join("?" * len(numbers))
+    statement = f"SELECT seq, name, salt, value FROM audit_disclosure WHERE seq IN ({places})"  # noqa: S608 - marks alone
+    return [DisclosureRow(seq=row[0], name=row[1], salt=row[2], value=row[3]) for row in run(unit, statement, *numbers)]
+
+
 def list_disclosures_of(unit: UnitOfWork, value: str) -> list[DisclosureRow]:
     """Return every salted hash that stands for a value, by number and name."""
     statement = "SELECT seq, name, salt, value FROM audit_disclosure WHERE value = ? ORDER BY seq, name"
@@ -320,14 +327,16 @@ def delete_disclosures(unit: UnitOfWork, places: Iterable[tuple[int, str]]) -> N
     _run_many(unit, "DELETE FROM audit_disclosure WHERE seq = ? AND name = ?", places)
 
 
-def purge(store: Store) -> None:
-    """Leave no copy of deleted rows in the files of the database (SQLite: beside `secure_delete`)."""
+def purge(store: Store) -> bool:
+    """Leave no copy of deleted rows in the files of the database (SQLite: beside `secure_delete`).
+
+    Returns whether none is left: while somebody reads a SQLite file, its log cannot be cut short.
+    """
     with store.maintain() as connection:
-        connection.exec_driver_sql(
-            "PRAGMA wal_checkpoint(TRUNCATE)"
-            if connection.dialect.name == "sqlite"
-            else "VACUUM (FULL) audit_disclosure"
-        )
+        if connection.dialect.name == "sqlite":
+            return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+        connection.exec_driver_sql("VACUUM (FULL) audit_disclosure")
+    return True
 
 
 def list_spans(unit: UnitOfWork) -> list[tuple[int, int, int]]:

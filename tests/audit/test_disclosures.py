@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from services.audit import AuditLog, EventQuery, Personal
 from services.audit.canonical import LeafWriter, commit_to, fill, list_personal
 from services.audit.disclosures import list_disclosures, redact
 from services.audit.verification import verify_log
-from services.errors import NotFound
+from services.errors import NotFound, Unreachable
 from services.store import Store, audit_log
 from tests.audit.builders import ADA, BOB, open_log, record
 
@@ -84,6 +86,31 @@ def test_a_forgotten_value_leaves_no_copy_in_the_files(store: Store, tmp_path: P
     assert any(EMAIL.encode() in path.read_bytes() for path in files)
     redact(audit, actor=BOB, places=[(seq, "/after/email")], reason="asked to")
     assert not any(EMAIL.encode() in path.read_bytes() for path in files)
+
+
+def test_a_copy_that_a_reader_keeps_in_the_files_is_told(store: Store, tmp_path: Path) -> None:
+    audit = open_log(store, tmp_path / "home")
+    seq = record(audit, after={"email": Personal(EMAIL)})
+
+    @event.listens_for(store.engine, "checkout")
+    def be_impatient(connection: Any, *_: object) -> None:
+        connection.execute("PRAGMA busy_timeout=50")
+
+    with store.read() as unit:
+        unit.connection.exec_driver_sql("SELECT count(*) FROM audit_event")
+        with pytest.raises(Unreachable, match="its file keeps a copy"):
+            redact(audit, actor=BOB, places=[(seq, "/after/email")], reason="asked to")
+    assert list_disclosures(audit, seq=seq) == []
+    assert [each.action for each in audit.list_events().events][-1] == "audit:disclosure:redacted"
+
+
+def test_events_far_apart_are_shown_with_their_values(audit: AuditLog) -> None:
+    first = record(audit, actor=BOB, after={"email": Personal(EMAIL)})
+    for number in range(40):
+        record(audit, after={"email": Personal(f"x{number}")})
+    last = record(audit, actor=BOB, after={"email": Personal("bob@x")})
+    shown = audit.list_events(EventQuery(actor="bob"), disclosed=True).events
+    assert [(each.seq, each.after) for each in shown] == [(first, {"email": EMAIL}), (last, {"email": "bob@x"})]
 
 
 def test_what_is_not_there_cannot_be_forgotten(audit: AuditLog) -> None:
