@@ -39,9 +39,9 @@ _WARM = ("pandas", "pyarrow", "plotly.graph_objects", "plotly.io", "app.ui")
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Import what pages need, open the store, tell the one-time token, and freeze it all."""
-    set_up_logs()
     for module in _WARM:
         await to_thread.run_sync(importlib.import_module, module)
+    set_up_logs()
     await to_thread.run_sync(_announce_bootstrap)
     await to_thread.run_sync(_warm_services)
     gc.collect()

@@ -59,6 +59,11 @@ def set_up_logs(*, out: TextIO = sys.stderr, level: int = logging.INFO) -> None:
         )
     )
     root = logging.getLogger()
+    # Streamlit and uvicorn bring handlers of their own, which would write in another form and mask nothing. Whom they
+    # have silenced has none.
+    for logger in root.manager.loggerDict.values():
+        if isinstance(logger, logging.Logger) and logger.handlers:
+            logger.handlers, logger.propagate = [], True
     root.handlers = [handler]
     root.setLevel(level)
     structlog.configure(

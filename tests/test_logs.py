@@ -79,6 +79,18 @@ def test_hostile_text_makes_no_second_line_and_no_escape() -> None:
     assert len(terminal.getvalue().splitlines()) == 1
 
 
+def test_a_library_that_writes_by_itself_writes_like_all_others() -> None:
+    own, out = io.StringIO(), io.StringIO()
+    library = logging.getLogger("a_library_of_its_own")
+    library.addHandler(logging.StreamHandler(own))
+    library.propagate = False
+    set_up_logs(out=out)
+    library.error("refused %s", TOKEN)
+    [told] = lines(out)
+    assert (told["event"], told["logger"]) == ("refused •••", "a_library_of_its_own")
+    assert own.getvalue() == ""
+
+
 @pytest.mark.parametrize("out", [io.StringIO(), Terminal()], ids=["file", "terminal"])
 def test_an_exception_is_told_without_its_variables_and_secrets(out: io.StringIO) -> None:
     set_up_logs(out=out)
