@@ -28,7 +28,7 @@ from services.shadow.sql import (
     score_histograms_sql,
     variety_sql,
 )
-from services.shadow.states import ShadowState, concatenate, shape
+from services.shadow.states import ShadowState, shape
 
 _HEAD_ROWS = 10_000
 _MIN_VARIETY = 1_000
@@ -77,12 +77,12 @@ class _Builder:
             if column in group
         ]
         carried = _labels_by_carried(cells)
-        latencies = shape("histograms", self._query(latency_histograms_sql(self._by)))
+        latencies = self._query(latency_histograms_sql(self._by))
         return ShadowState(
             cells=fold_texts(cells),
-            slices=concatenate("slices", by_slice),
-            numbers=concatenate("numbers", self._numbers(groups) if Carried.SCORES in carried else []),
-            histograms=concatenate("histograms", [*self._scores(carried), latencies]),
+            slices=shape("slices", *by_slice),
+            numbers=shape("numbers", *(self._numbers(groups) if Carried.SCORES in carried else [])),
+            histograms=shape("histograms", *self._scores(carried), latencies),
             minutes=self._minutes(_find_decided(cells, carried), latencies),
         )
 
@@ -109,7 +109,7 @@ class _Builder:
             cube = self._query(numbers_sql([*self._by, *keys]))
             cube = _not_rest(cube.filter(pc.greater(cube.column("pairs"), 0)))
             if "told" in group:
-                tables.append(shape("numbers", cube))
+                tables.append(cube)
             tables += [_named_slice("numbers", cube, column, self._slices[column]) for column in keys]
         return tables
 
@@ -127,7 +127,7 @@ class _Builder:
         found = found.append_column("bin", pa.array(place // CODES, pa.int32()))
         found = found.append_column("decided", pa.array((codes & DECIDED) > 0))
         found = found.append_column("told", words.take(pa.array(codes % DECIDED)))
-        return [shape("histograms", self._with_atoms(found))]
+        return [self._with_atoms(found)]
 
     def _with_atoms(self, found: pa.Table) -> pa.Table:
         """Add `value`: where much lies in one bin, whether the bin is one value, so that KS and ranks stay sharp."""

@@ -119,8 +119,13 @@ class ShadowState:
     minutes: pa.Table
 
 
-def shape(name: str, table: pa.Table) -> pa.Table:
-    """Return a table with the columns of one state: those it lacks are null (keys) or zero (sums), others are cut."""
+def shape(name: str, *tables: pa.Table) -> pa.Table:
+    """Return tables as one of a state: columns that one lacks are null (keys) or zero (sums), others are cut."""
+    shaped = [_shaped(name, table) for table in tables]
+    return _added_up(name, pa.concat_tables([LAYOUTS[name].schema.empty_table(), *shaped]))
+
+
+def _shaped(name: str, table: pa.Table) -> pa.Table:
     layout = LAYOUTS[name]
     columns = []
     for field in layout.schema:
@@ -130,17 +135,12 @@ def shape(name: str, table: pa.Table) -> pa.Table:
             columns.append(pa.nulls(table.num_rows, field.type))
         else:
             columns.append(pa.array([0] * table.num_rows, field.type))
-    return _added_up(name, pa.table(columns, schema=layout.schema))
-
-
-def concatenate(name: str, tables: Sequence[pa.Table]) -> pa.Table:
-    """Return one table of a state out of several, each of that state's columns."""
-    return _added_up(name, pa.concat_tables([LAYOUTS[name].schema.empty_table(), *tables]))
+    return pa.table(columns, schema=layout.schema)
 
 
 def merge(states: Sequence[ShadowState]) -> ShadowState:
     """Return the state of all files that the given states are of."""
-    return ShadowState(**{name: concatenate(name, [getattr(state, name) for state in states]) for name in LAYOUTS})
+    return ShadowState(**{name: shape(name, *(getattr(state, name) for state in states)) for name in LAYOUTS})
 
 
 def write_state(file: BinaryIO, state: ShadowState, header: Mapping[str, Any]) -> None:
