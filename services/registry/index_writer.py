@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -78,7 +79,8 @@ class Announce(Protocol):
 class IndexWriter:
     """Writes to one index.
 
-    `look_alikes` names for each model one that it is easily taken for, `name_metrics` the name of each metric.
+    `look_alikes` names for each model one that it is easily taken for, `name_metrics` the name of each metric, `at_us`
+    is when the look began whose findings are written: a slower sync may write after one that began later.
     """
 
     def __init__(self, store: Store, *, clock: Clock, announce: Announce | None = None) -> None:
@@ -87,14 +89,23 @@ class IndexWriter:
         self._store = store
         self._clock = clock
         self.name_metrics: NameMetrics = as_logged
+        self.at_us = 0
+
+    @contextmanager
+    def _writing(self) -> Iterator[UnitOfWork]:
+        """Open a unit of work that no other sync's overlaps, and commit it at its end."""
+        with self._store.write() as unit:
+            rows.lock_index(unit)
+            rows.stamp_sync(unit, at_us=self.at_us)
+            yield unit
+            unit.commit()
 
     def replace(
         self, models: Mapping[str, RegisteredModel], versions: Mapping[str, Sequence[ModelVersion]], tally: Tally
     ) -> None:
         """Make each of the models that `versions` names have exactly these versions."""
         told = self._describe_new(versions)
-        with self._store.write() as unit:
-            rows.lock_index(unit)
+        with self._writing() as unit:
             chosen = {name: models[name] for name in versions}
             renewed = self._put_models(unit, chosen.values())
             held = {(row.model, row.version): row for row in rows.list_version_records(unit, list(versions))}
@@ -109,7 +120,6 @@ class IndexWriter:
             rows.move_to_gone(unit, held, gone_us=to_micros(self._clock()))
             tally.gone.extend(held)
             self._finish(unit, [chosen[name] for name in plan.touched])
-            unit.commit()
 
     def _describe_new(self, versions: Mapping[str, Sequence[ModelVersion]]) -> Mapping[Key, Mapping[str, Any]]:
         """Return what is told of each version that is new; of none at the first sync, which finds what was there."""
@@ -138,11 +148,9 @@ class IndexWriter:
     def put_records(self, models: Iterable[RegisteredModel], tally: Tally) -> None:
         """Take over what is new of models whose versions are as they were: aliases, tags, descriptions."""
         for some in _pieces(list(models)):
-            with self._store.write() as unit:
-                rows.lock_index(unit)
+            with self._writing() as unit:
                 tally.changed |= self._put_models(unit, some)
                 self._finish(unit, some)
-                unit.commit()
 
     def put_edits(self, versions: Sequence[ModelVersion], tally: Tally) -> None:
         """Take over edited records of versions that the index has."""
@@ -154,19 +162,15 @@ class IndexWriter:
             if (row := held.get((version.name, version.version))) is not None:
                 plan.add(version, row, ())
         if plan.touched:
-            with self._store.write() as unit:
-                rows.lock_index(unit)
+            with self._writing() as unit:
                 plan.write(unit, tally)
                 self._summarise(unit, plan.touched)
-                unit.commit()
 
     def remove(self, names: Iterable[str], tally: Tally) -> None:
         """Take models out of the index, keeping what was known of them."""
         for name in sorted(names):
-            with self._store.write() as unit:
-                rows.lock_index(unit)
+            with self._writing() as unit:
                 rows.move_model_to_gone(unit, name, gone_us=to_micros(self._clock()))
-                unit.commit()
             tally.gone.append((name, None))
             tally.changed.add(name)
 

@@ -109,6 +109,7 @@ class Sync:
         """
         started, at = time.monotonic(), self._clock()
         with self._noting_failure(at):
+            self._note_start(at)
             # Asked first: what changes while we read shows as a change next time.
             data_version = self._records.find_data_version()
             is_unchanged = not is_full and data_version is not None and data_version == self._data_version
@@ -242,11 +243,19 @@ class Sync:
                 rows.forget_folders(unit, state)
             unit.commit()
 
-    def _note_success(self, summary: SyncSummary) -> None:
-        at_us = to_micros(summary.at)
-        full = {"full_us": at_us} if summary.is_full else {}
+    def _note_start(self, at: datetime) -> None:
+        self._writer.at_us = to_micros(at)
         with self._store.write() as unit:
             rows.lock_index(unit)
+            rows.put_sync_row(unit, attempt_us=self._writer.at_us)
+            unit.commit()
+
+    def _note_success(self, summary: SyncSummary) -> None:
+        with self._store.write() as unit:
+            rows.lock_index(unit)
+            # A sync that began before this one may have written since, what it saw before this one looked.
+            at_us = min(to_micros(summary.at), rows.find_stamp_us(unit))
+            full = {"full_us": at_us} if summary.is_full else {}
             duration_ms = round(summary.duration_s * 1000)
             rows.put_sync_row(unit, attempt_us=at_us, success_us=at_us, duration_ms=duration_ms, error="", **full)
             unit.commit()

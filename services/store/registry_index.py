@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -277,6 +278,19 @@ def put_sync_row(unit: UnitOfWork, **values: Any) -> None:
     if find_sync_row(unit) is None:
         unit.connection.execute(insert(SYNC).values(id=_SYNC_ID))
     unit.connection.execute(update(SYNC).where(SYNC.c.id == _SYNC_ID).values(**values))
+
+
+def stamp_sync(unit: UnitOfWork, *, at_us: int) -> None:
+    """Note that what is written now was looked at then: nothing in the index counts as younger than that."""
+    columns = (SYNC.c.success_us, SYNC.c.full_us)
+    lowered = {column.name: case((column > at_us, at_us), else_=column) for column in columns}
+    unit.connection.execute(update(SYNC).where(SYNC.c.id == _SYNC_ID).values(attempt_us=at_us, **lowered))
+
+
+def find_stamp_us(unit: UnitOfWork) -> int:
+    """Return when the look began whose findings were written last."""
+    stamp: int = unit.connection.execute(select(SYNC.c.attempt_us).where(SYNC.c.id == _SYNC_ID)).scalar_one()
+    return stamp
 
 
 def _looked_at() -> ColumnElement[bool]:

@@ -582,3 +582,41 @@ def test_a_name_that_is_registered_anew_still_shows_that_the_one_before_was_dele
     assert guarded.look() == []
     assert [drift.kind for drift in guarded.drifts.list_drifts()] == [Watched.MODEL]
     assert guarded.index.get_model("churn_predictor").health == "drift"
+
+
+def test_what_a_slower_sync_saw_before_a_promotion_is_no_drift(guarded: Guarded) -> None:
+    guarded.theirs.add_version("fraud_detector", mlmodel="signature: {}")
+    slow = Sync(guarded.ours, guarded.store, clock=guarded.clock, signature_state=lambda _: "present")
+    found: list[Drift] = []
+
+    def promote_and_look() -> None:
+        guarded.clock.advance(seconds=1)
+        guarded.ours.set_alias("fraud_detector", "production", 2)
+        guarded.clock.advance(seconds=1)
+        guarded.sync.run()
+        guarded.ours.faults.hook("list_runs", lambda: found.extend(guarded.drifts.detect(actor=WORKER)))
+
+    guarded.clock.advance(seconds=15)
+    guarded.ours.faults.hook("list_versions", promote_and_look)
+    slow.run(is_full=True)
+    found += guarded.drifts.detect(actor=WORKER)
+    assert found == []
+    assert guarded.look() == []
+    assert guarded.index.get_model("fraud_detector").aliases["production"] == 2
+
+
+def test_what_a_slower_sync_writes_while_another_ends_is_no_drift(guarded: Guarded) -> None:
+    guarded.theirs.add_version("fraud_detector", mlmodel="signature: {}")
+    slow = Sync(guarded.ours, guarded.store, clock=guarded.clock, signature_state=lambda _: "present")
+    stale: list[Callable[[], None]] = []
+    write = slow._writer.replace
+    slow._writer.replace = lambda *args: stale.append(lambda: write(*args))  # type: ignore[method-assign]
+    guarded.clock.advance(seconds=15)
+    slow.run(is_full=True, details_budget_s=0)
+    guarded.clock.advance(seconds=1)
+    guarded.ours.set_alias("fraud_detector", "production", 2)
+    guarded.clock.advance(seconds=1)
+    guarded.ours.faults.hook("list_runs", stale[0])
+    guarded.sync.run(is_full=True)
+    assert guarded.drifts.detect(actor=WORKER) == []
+    assert guarded.look() == []
