@@ -88,6 +88,9 @@ class Settings(BaseModel):
             pairs = (pair.partition("=") for pair in value.split(",") if pair.strip())
             value = {group.strip(): roles.split("+") for group, _, roles in pairs}
         if isinstance(value, Mapping):
+            if not all(value):
+                # Such as `$GROUP=admin` without a $GROUP.
+                raise ValueError("a group has no name")
             return {group: [roles] if isinstance(roles, str) else roles for group, roles in value.items()}
         return value
 

@@ -49,6 +49,12 @@ def test_groups_of_a_provider_stand_for_roles(tmp_path: Path) -> None:
     assert load_settings({"GATEHOUSE_HOME": str(tmp_path)}).oidc_roles == expected
 
 
+def test_a_group_without_a_name_stands_for_no_role(tmp_path: Path) -> None:
+    """Such as `$GROUP=admin` without a $GROUP, which would make an admin of everybody whose group is empty."""
+    with pytest.raises(InvalidInput, match=r"GATEHOUSE_OIDC_ROLES is not usable: .*a group has no name"):
+        load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_OIDC_ROLES": "=admin"})
+
+
 def test_there_may_be_several_webhooks_and_none_is_shown(tmp_path: Path) -> None:
     urls = ["https://hooks.slack.com/services/T0/B0/secret", "https://ops.example/hook"]
     settings = load_settings({"GATEHOUSE_HOME": str(tmp_path), "GATEHOUSE_WEBHOOK_URL": "  ".join(urls)})

@@ -7,7 +7,7 @@ on the same machine at another port.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
@@ -22,6 +22,7 @@ from services.errors import (
     Unauthenticated,
     Unreachable,
 )
+from services.untrusted import is_same_origin
 
 _LARGEST_BYTES = 8192
 _MOST_FIELDS = 16
@@ -64,7 +65,7 @@ def check_origin(request: Request) -> None:
     Raises:
         Forbidden: it names another origin, or none.
     """
-    if urlsplit(request.headers.get("origin", "")).netloc != request.headers.get("host"):
+    if not is_same_origin(origin=request.headers.get("origin"), host=request.headers.get("host")):
         raise Forbidden(
             "This request does not come from the app itself.", next_step="Open the app and use the form on its page."
         )

@@ -24,6 +24,9 @@ Resolve = Callable[[str, int], Sequence[str]]
 _DEFAULT_PORTS = {"https": 443, "http": 80}
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_UNICAST = ipaddress.ip_network("2000::/3")
+# Special since after some of the Pythons that this runs on.
+_SPECIAL = tuple(map(ipaddress.ip_network, ("192.0.0.0/24", "3fff::/20")))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +109,9 @@ def is_public_address(address: str) -> bool:
             carried = ipaddress.IPv4Address(int(parsed) & 0xFFFFFFFF)
         if carried is not None:
             return is_public_address(str(carried))
-    return parsed.is_global and not parsed.is_multicast
+        if parsed not in _UNICAST:
+            return False
+    return parsed.is_global and not parsed.is_multicast and not any(parsed in special for special in _SPECIAL)
 
 
 def check_artifact_uri(uri: str, *, schemes: Collection[str], hosts: Collection[str] = ()) -> str:
