@@ -7,6 +7,7 @@ so seldom that reading it takes a fiftieth of the time.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from typing import Any
@@ -29,6 +30,7 @@ BUDGET_S = 1.0
 MIN_PAUSE_S = 10
 PAUSE_PER_READING = 50
 _MICROS = 1_000_000
+_log = logging.getLogger(__name__)
 
 
 class ArtifactWatch:
@@ -85,7 +87,8 @@ class ArtifactWatch:
             return True, self._registry.get_artifact_digest(version.as_record())
         except NotFound:
             return True, None
-        except GatehouseError:
+        except GatehouseError as error:
             # One folder's store may be down while the registry is up; if it is not, this raises.
             self._registry.ping()
+            _log.warning("The files of %s are not watched: %s", version.reference, error.message)
             return False, None

@@ -58,7 +58,8 @@ def load_data_file(path: Path, *, text_columns: Collection[str] = ()) -> DataFil
             case ".json":
                 return _from_document(json.loads(path.read_bytes()), path)
             case ".jsonl":
-                lines = path.read_text(encoding="utf-8").splitlines()
+                # A text within a line may hold what Python takes for the end of one.
+                lines = path.read_text(encoding="utf-8").split("\n")
                 return _table(pd.DataFrame([json.loads(line) for line in lines if line.strip()]), path)
     except (ValueError, OSError, RecursionError, pa.ArrowException) as error:
         raise _unreadable(path, error) from error

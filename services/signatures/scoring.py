@@ -69,10 +69,12 @@ def _arrive(inputs: Schema, request: Mapping[str, Any]) -> Arrived:
 
 def _check_params(signature: Signature, request: Mapping[str, Any]) -> list[Problem]:
     given = request.get("params")
-    if not isinstance(given, dict):
+    if given is None or signature.params is None:
         return []
+    if not isinstance(given, dict):
+        return [RequestRefused("params", "a mapping", type(given).__name__).problem]
     return [
         RequestRefused(f"params.{param.name}", param, type(given[param.name]).__name__).problem
-        for param in signature.params or ()
+        for param in signature.params
         if param.name in given and not is_param_value(param, given[param.name])
     ]

@@ -479,12 +479,16 @@ def test_operation_marks_and_other_tags_are_free(small: Guarded) -> None:
 
 
 @pytest.mark.parametrize("error", [InvalidInput("too many files", next_step=""), Unreachable("500", next_step="")])
-def test_files_that_cannot_be_read_now_are_no_drift_and_hold_nothing_up(small: Guarded, error: Exception) -> None:
+def test_files_that_cannot_be_read_now_are_no_drift_and_hold_nothing_up(
+    small: Guarded, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
     small.ours.set_alias("churn_predictor", "production", 1)
     small.look()
     small.theirs.put_file(small.ours.get_version("churn_predictor", 1), "MLmodel", b"changed")
     small.ours.faults.fail_once("get_artifact_digest", error)
+    caplog.clear()
     assert [drift.model for drift in small.look()] in ([], ["churn_predictor"])
+    assert ["are not watched" in record.message for record in caplog.records] == [True]
     small.look()
     assert [drift.model for drift in small.drifts.list_drifts()] == ["churn_predictor"]
 

@@ -44,6 +44,7 @@ def test_columns_of_text_keep_their_zeros(tmp_path: Path) -> None:
         ("records.json", '[{"a": 1, "b": "007"}, {"a": 2, "b": "x"}]'),
         ("split.json", '{"columns": ["a", "b"], "data": [[1, "007"], [2, "x"]]}'),
         ("lines.jsonl", '{"a": 1, "b": "007"}\n\n{"a": 2, "b": "x"}\n'),
+        ("lines.jsonl", '{"a": 1, "b": "007"}\r\n{"a": 2, "b": "x"}\r\n'),
     ],
 )
 def test_json_of_rows_is_a_table(tmp_path: Path, name: str, document: str) -> None:
@@ -158,3 +159,10 @@ def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
         write_data_file(FRAME, tmp_path / "gone" / "out.csv")
     with pytest.raises(InvalidInput, match="cannot be written"):
         write_data_file(pd.DataFrame({"a": [1, "x"]}, dtype=object), tmp_path / "out.parquet")
+
+
+def test_a_line_is_what_ends_with_a_newline(tmp_path: Path) -> None:
+    (tmp_path / "data.jsonl").write_text('{"a": "one\u2028two\x85"}\n{"a": "three"}\n', encoding="utf-8")
+    frame = load_data_file(tmp_path / "data.jsonl").frame
+    assert frame is not None
+    assert list(frame["a"]) == ["one\u2028two\x85", "three"]

@@ -11,7 +11,7 @@ from services.errors import InvalidInput
 from services.signatures.scoring import check_request, find_arrived, is_altered
 from services.signatures.values import Schema, Signature
 from tests.signatures.builders import array, columns, mapping, obj, param, tensor, tensors, unnamed
-from tests.signatures.truth import accepts_json
+from tests.signatures.truth import accepts_json, accepts_params
 
 
 def split(**cells: Any) -> dict[str, Any]:
@@ -172,6 +172,14 @@ def test_numbers_cut_off_in_arrays_are_told() -> None:
     found = check_request(Signature(inputs=columns(a="long")), {"inputs": {"a": [0.5]}})
     assert (found.ok, found.problems[0].found) == (True, "0.5 arrives as 0")
     assert check_request(Signature(inputs=tensor("float32", -1)), {"inputs": [0.1]}).problems == ()
+
+
+@pytest.mark.parametrize("given", [None, {}, [], "x", 0])
+def test_params_that_are_no_mapping_are_refused_where_params_are_declared(given: Any) -> None:
+    declared = (param("t", "double", 0.5),)
+    for params, accepted in ((declared, accepts_params(declared, given)), (None, True)):
+        signature = Signature(inputs=columns(a="long"), params=params)
+        assert check_request(signature, {**split(a=1), "params": given}).ok == accepted
 
 
 def test_params_of_a_request_are_checked() -> None:
