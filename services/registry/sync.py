@@ -207,12 +207,18 @@ class Sync:
         return again
 
     def _confirm_gone(self, names: Iterable[str]) -> set[str]:
-        """Return those of the names that are not in the registry: a page may have shifted."""
+        """Return those of the names that are not in the registry: a page may have shifted, or a list come back empty."""
         missing = set(names)
         if len(missing) > MODELS_ASKED_SINGLY:
-            return missing - {model.name for model in self._records.list_models()}
+            missing -= {model.name for model in self._records.list_models()}
+        some = set(sorted(missing)[:MODELS_ASKED_SINGLY])
+        gone = self._ask_singly(some)
+        # A list that left out one of these may have left out any.
+        return gone | (missing - some if gone == some else self._ask_singly(missing - some))
+
+    def _ask_singly(self, names: Iterable[str]) -> set[str]:
         gone = set()
-        for name in missing:
+        for name in names:
             try:
                 self._records.get_model(name)
             except NotFound:

@@ -3,6 +3,7 @@ import math
 import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -223,6 +224,30 @@ def test_a_page_that_shifted_deletes_nothing(small: Bench, monkeypatch: pytest.M
     assert small.sync.run(is_full=True).gone == ()
     monkeypatch.undo()
     small.check_in_step()
+
+
+def test_a_list_that_comes_back_empty_deletes_nothing_and_one_that_is_right_does(
+    small: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(70):
+        small.registry.add_model(f"model_{number}")
+    small.sync.run()
+    monkeypatch.setattr(small.registry, "list_models", lambda: iter(()))
+    assert small.sync.run().gone == ()
+    monkeypatch.setattr(small.registry, "get_model", lambda _: fail_with(Unreachable("{}", next_step="")))
+    with pytest.raises(Unreachable):
+        small.sync.run()
+    assert len(small.index.list_names()) == 70
+    monkeypatch.undo()
+    for number in range(60):
+        small.registry.remove_model(f"model_{number}")
+    small.registry.faults.calls.clear()
+    assert len(small.sync.run().gone) == 60
+    assert small.registry.faults.calls.count("get_model") == 50
+
+
+def fail_with(error: Exception) -> NoReturn:
+    raise error
 
 
 def test_a_sync_that_dies_midway_leaves_whole_models_and_the_next_one_ends_it(
