@@ -207,7 +207,7 @@ class Sync:
         return again
 
     def _confirm_gone(self, names: Iterable[str]) -> set[str]:
-        """Return those of the names that are not in the registry: a page may have shifted, or a list come back empty."""
+        """Return those of the names that are gone: a page may have shifted, or a list came back empty."""
         missing = set(names)
         if len(missing) > MODELS_ASKED_SINGLY:
             missing -= {model.name for model in self._records.list_models()}
