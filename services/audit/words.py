@@ -69,7 +69,8 @@ _split_short = lru_cache(maxsize=4096)(_split_anew)
 
 def has_words(leaf: bytes, wanted: tuple[str, ...]) -> bool:
     """Return whether each wanted beginning stands in the event."""
-    if leaf.isascii() and not all(beginning.encode() in leaf.lower() for beginning in wanted):
+    folded = leaf.lower()
+    if leaf.isascii() and not all(beginning.encode() in folded for beginning in wanted):
         return False  # as for nearly every event, in a tenth of the time
     words = words_of(json.loads(leaf))
     return all(any(word.startswith(beginning) for word in words) for beginning in wanted)

@@ -15,11 +15,12 @@ from typing import Any
 
 from sqlalchemy import func, select
 
-from services.store.audit_log import CHUNK_EVENTS, EVENT, SPAN, TALLY, count_sealed, find_head, run
+from services.store.audit_log import CHUNK_EVENTS, SPAN, TALLY, count_sealed, find_head, run
 from services.store.unit_of_work import UnitOfWork
 
 DAY_US = 86_400_000_000
 ALL_DAYS = -1
+_BEYOND = 2**62
 _EQUAL = ("change_id", "subject", "actor", "model")
 """The columns that a filter gives one value, the ones that fewest events share first."""
 MAX_ALTERNATIVES = 200
@@ -99,19 +100,19 @@ def count_days(unit: UnitOfWork, wanted: EventFilter) -> dict[int, int]:
 
 def count_values(unit: UnitOfWork, field: str, *, since_day: int | None, until_day: int | None) -> dict[str, int]:
     """Return how often each value of `actor`, `action` or `model` occurs on days [since, until), most often first."""
-    recent = select(EVENT.c[field]).where(EVENT.c.seq >= _sealed_size(unit), EVENT.c[field].is_not(None))
     query = select(TALLY.c.value, func.sum(TALLY.c.events)).where(TALLY.c.field == field, TALLY.c.day > ALL_DAYS)
     if since_day is not None:
         query = query.where(TALLY.c.day >= since_day)
-        recent = recent.where(EVENT.c.ts_us >= since_day * DAY_US)
     if until_day is not None:
         query = query.where(TALLY.c.day < until_day)
-        recent = recent.where(EVENT.c.ts_us < until_day * DAY_US)
     is_limited = since_day is not None or until_day is not None
     kept = unit.connection.execute(query.group_by(TALLY.c.value)) if is_limited else _list_totals(unit, field)
     counted = Counter({value: int(events) for value, events in kept})
-    # Counted here: GROUP BY would make SQLite walk the whole index of the field.
-    counted.update(unit.connection.execute(recent).scalars())
+    # Counted here: GROUP BY would make SQLite walk the whole index of the field, as `+` keeps it from that of times.
+    recent = f"SELECT {field} FROM audit_event WHERE seq >= ? AND +ts_us >= ? AND +ts_us < ? AND {field} IS NOT NULL"  # noqa: S608
+    since_us = -_BEYOND if since_day is None else since_day * DAY_US
+    until_us = _BEYOND if until_day is None else until_day * DAY_US
+    counted.update(row[0] for row in run(unit, recent, _sealed_size(unit), since_us, until_us))
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0])))
 
 

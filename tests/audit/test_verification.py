@@ -244,7 +244,7 @@ def test_what_was_sealed_of_a_long_log_cannot_be_unsealed(store: Store, tmp_path
         connection.exec_driver_sql("DELETE FROM audit_span")
         connection.exec_driver_sql("DELETE FROM audit_tally")
     problem = verify_log(audit).problems[0]
-    assert (problem.seq, problem.message) == (0, "Events 0 to 2047 are not in the search index.")
+    assert (problem.seq, problem.message) == (0, "Events 0 to 1023 are not in the search index.")
 
 
 def test_two_events_that_change_places_are_found(installation: Installation) -> None:
