@@ -13,6 +13,7 @@ from services.shadow.answers import SIDES, Carried, Standing, carried_by
 from services.shadow.bins import UNSOUND_LATENCY_BIN, atom_of_bin
 from services.shadow.engines import Relation
 from services.shadow.folding import fold_texts, fold_values
+from services.shadow.number_texts import write_numbers_alike
 from services.shadow.sql import (
     CODES,
     DECIDED,
@@ -47,11 +48,13 @@ class Extent:
     Args:
         slices: the names of its columns s0, s1, …
         versions: of champion and candidate, where they are the same in every row; else None.
+        numbers: columns that hold numbers in some file, where a log has text.
     """
 
     rows: int
     slices: tuple[str, ...] = ()
     versions: tuple[int | None, int | None] | None = None
+    numbers: frozenset[str] = frozenset()
 
 
 def build_state(relation: Relation, extent: Extent) -> ShadowState:
@@ -78,13 +81,14 @@ class _Builder:
         ]
         carried = _labels_by_carried(cells)
         latencies = self._query(latency_histograms_sql(self._by))
-        return ShadowState(
+        state = ShadowState(
             cells=fold_texts(cells),
             slices=shape("slices", *by_slice),
             numbers=shape("numbers", *(self._numbers(groups) if Carried.SCORES in carried else [])),
             histograms=shape("histograms", *self._scores(carried), latencies),
             minutes=self._minutes(_find_decided(cells, carried), latencies),
         )
+        return write_numbers_alike(state, self._extent.numbers)
 
     def _query(self, sql: str) -> pa.Table:
         """Run a text and add the versions where they do not vary."""

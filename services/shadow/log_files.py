@@ -100,6 +100,7 @@ class FilePlan:
         columns: what each column of the log, and each slice, holds; absent ones are missing.
         constants: columns whose every value is the same, by the file's own statistics.
         blank: columns of errors in which an empty text may stand, which is no error.
+        types: the types of the columns as they are kept: not every engine reads several at once.
     """
 
     file: LogFile
@@ -107,12 +108,19 @@ class FilePlan:
     columns: Mapping[str, Holding]
     constants: Mapping[str, int | None] = field(default_factory=dict)
     blank: frozenset[str] = frozenset()
+    types: tuple[str, ...] = ()
     problems: tuple[Problem, ...] = ()
 
     @property
     def slices(self) -> tuple[str, ...]:
         """The names of the slices that the file has."""
         return tuple(sorted(name for name in self.columns if name.startswith(SLICE_PREFIX)))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """The names of columns of text that hold numbers which need not be whole."""
+        names = (name for name, held in self.columns.items() if held is Holding.NUMBER)
+        return tuple(name for name in names if name not in _READABLE)
 
     def find_versions(self) -> tuple[int | None, int | None] | None:
         """Return the versions of champion and candidate, where they are the same in every row."""
@@ -196,6 +204,7 @@ def read_plan(file: LogFile) -> FilePlan | Problem:
         columns=readable,
         constants=_find_constants(statistics, readable),
         blank=frozenset(name for name in readable if name.endswith("_error") and statistics.may_be_blank(name)),
+        types=tuple(f"{name} {schema.field(name).type}" for name in sorted(readable)),
         problems=tuple(problems),
     )
 

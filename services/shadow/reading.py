@@ -236,6 +236,7 @@ def _extent(plans: Sequence[FilePlan]) -> Extent:
         rows=sum(plan.rows for plan in plans),
         slices=tuple(sorted({name for plan in plans for name in plan.slices})),
         versions=versions.pop() if len(versions) == 1 else None,
+        numbers=frozenset(name for plan in plans for name in plan.numbers),
     )
 
 

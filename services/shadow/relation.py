@@ -47,7 +47,7 @@ def quote(name: str) -> str:
 
 
 def _shape(plan: FilePlan) -> str:
-    return repr((sorted(plan.columns.items()), sorted(plan.constants.items(), key=str), sorted(plan.blank)))
+    return repr((plan.types, sorted(plan.columns.items()), sorted(plan.constants.items(), key=str), sorted(plan.blank)))
 
 
 def _listed(plan: FilePlan, slices: Sequence[str], micros: Micros) -> str:

@@ -26,8 +26,8 @@ _INDEX = "index.json"
 _MERGED = "merged"
 _YOUNG_S = 3600
 _MAKERS = (
-    *("bins", "building", "doubts", "engines", "file_statistics", "folding", "log_files", "relation"),
-    *("schema", "spark", "sql", "states"),
+    *("bins", "building", "doubts", "engines", "file_statistics", "folding", "log_files", "number_texts"),
+    *("relation", "schema", "spark", "sql", "states"),
 )
 
 
