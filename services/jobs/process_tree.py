@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 
 _INODE_BYTES = 1024
+_MOST_BUFFERED = "/proc/sys/net/core/wmem_max"
+_USUALLY_BUFFERED = 212_992
 _RESIDENT = ("VmRSS:", "VmSwap:", "VmPTE:")
 _PROPORTIONAL = ("Pss:", "SwapPss:")
 
@@ -56,7 +58,11 @@ def count_sockets(pid: int) -> int:
 @cache
 def socket_bytes() -> int:
     """Return what the kernel may hold in the buffer of one socket (socket(7): twice the most that can be asked for)."""
-    return 2 * int(Path("/proc/sys/net/core/wmem_max").read_text(encoding="ascii"))
+    try:
+        most = int(Path(_MOST_BUFFERED).read_text(encoding="ascii"))
+    except OSError:  # a network namespace other than the first, as a container has, does not show it
+        most = _USUALLY_BUFFERED
+    return 2 * most
 
 
 def _list_processes() -> Iterator[int]:

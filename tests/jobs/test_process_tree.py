@@ -3,8 +3,10 @@ import os
 import subprocess
 import time
 
+import pytest
+
 from services.jobs.confinement import MIB
-from services.jobs.process_tree import list_namespace, resident_bytes
+from services.jobs.process_tree import list_namespace, resident_bytes, socket_bytes
 
 
 def own_namespace() -> int:
@@ -21,6 +23,14 @@ def test_a_process_that_is_gone_holds_nothing() -> None:
     gone.wait()
     assert resident_bytes([gone.pid], above=0) == 0
     assert resident_bytes([gone.pid], above=10**12) == 0
+
+
+def test_where_a_container_hides_the_size_of_buffers_the_usual_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.jobs.process_tree._MOST_BUFFERED", "/proc/nowhere")
+    socket_bytes.cache_clear()
+    assert socket_bytes() == 2 * 212_992
+    socket_bytes.cache_clear()
+    assert socket_bytes() > 0
 
 
 def test_beyond_the_limit_shared_pages_count_once() -> None:
