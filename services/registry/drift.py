@@ -220,9 +220,8 @@ class Drifts:
 
     def _settle_returned(self, unit: UnitOfWork, actor: Acting) -> None:
         """Settle deletions of what is there again with all that it was, such as after a restore or a rename back."""
-        deletions = {row.id: row for row in _list_open(unit) if Watched(row.kind) in {Watched.MODEL, Watched.VERSION}}
-        for drift_id in rows.list_returned(unit, deletions.values()):
-            self._close(unit, Drift.from_row(deletions[drift_id]), DriftState.SETTLED, actor)
+        for row in rows.list_returned(unit, models=Watched.MODEL.value, versions=Watched.VERSION.value):
+            self._close(unit, Drift.from_row(row), DriftState.SETTLED, actor)
 
     def _check_unmoved(self, drift: Drift) -> None:
         live = self._registry.find_alias(drift.model, drift.key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -14,6 +14,8 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    and_,
+    cast,
     delete,
     func,
     insert,
@@ -130,17 +132,20 @@ def list_gone_after(unit: UnitOfWork, last_id: int) -> Sequence[Any]:
     return unit.connection.execute(query.where(GONE.c.id > last_id).order_by(GONE.c.id)).all()
 
 
-def list_returned(unit: UnitOfWork, deletions: Iterable[Any]) -> Sequence[int]:
-    """Return those drifts about a deletion whose model or version is in the index again, made when it was made."""
-    found = []
-    for drift in deletions:
-        gone = select(GONE.c.created_us).where(GONE.c.id == int(drift.key)).scalar_subquery()
-        here = select(MODELS.c.name).where(MODELS.c.name == drift.model, MODELS.c.created_us == gone)
-        if drift.version:
-            which = (VERSIONS.c.model == drift.model, VERSIONS.c.version == drift.version)
-            here = select(VERSIONS.c.model).where(*which, VERSIONS.c.created_us == gone)
-        if unit.connection.execute(here).first() is not None:
-            found.append(drift.id)
+def list_returned(unit: UnitOfWork, *, models: str, versions: str) -> Sequence[Any]:
+    """Return open drifts about a deletion whose model or version is in the index again, made when it was made.
+
+    Args:
+        models, versions: the kinds of such drifts, whose key is the id of what is gone.
+    """
+    gone = and_(GONE.c.model == DRIFTS.c.model, cast(GONE.c.id, Text) == DRIFTS.c.key)
+    found: list[Any] = []
+    for kind, here, number in ((models, MODELS, None), (versions, VERSIONS, VERSIONS.c.version)):
+        name = here.c.name if number is None else here.c.model
+        same = [name == DRIFTS.c.model, here.c.created_us == GONE.c.created_us]
+        same += [] if number is None else [number == DRIFTS.c.version]
+        query = select(DRIFTS).join(GONE, gone).join(here, and_(*same))
+        found += unit.connection.execute(query.where(DRIFTS.c.kind == kind, DRIFTS.c.state == OPEN)).all()
     return found
 
 
