@@ -90,10 +90,12 @@ _TEXT = frozenset({Scalar.STRING, Scalar.BINARY})
 
 def _check_array(value: Any, of: Array, *, is_required: bool, path: str) -> NestedRefusal | None:
     is_lax = not is_required or isinstance(of.items, AnyType)
-    if is_lax and (value is None or (isinstance(value, list | np.ndarray) and len(value) == 0)):
+    if is_lax and value is None:
         return None
     if not isinstance(value, list | np.ndarray) or (isinstance(value, np.ndarray) and not value.ndim):
         return _refusal(value, of, path)
+    if is_lax and not len(value):
+        return None
     if isinstance(of.items, Scalar):
         takes = not len(value) or _takes_items(value, of.items)
         return None if takes else _items_refusal(value, of.items, path)

@@ -112,6 +112,7 @@ ODD: list[tuple[Schema, Schema, str]] = [
     (tensors(a=("float64", (-1,)), b=("float32", (-1,))), columns(a="double", b="double"), "risky"),
     (tensors(a=("float64", (-1, 2))), columns(a="double"), "breaking"),
     (tensors(a=("int64", (-1,))), columns(a=array("long")), "risky"),
+    (tensors(a=("int64", ())), columns(a_=array("long")), "breaking"),
     (tensors(a=("int64", (-1,))), columns(a=mapping("long")), "breaking"),
     (tensors(a=("bool", (-1,))), unnamed("long"), "breaking"),
     (tensor("int64", -1, 2), unnamed("long", "double"), "breaking"),
