@@ -121,6 +121,25 @@ def test_people_see_and_end_their_own_sessions_and_admins_all(world: World) -> N
         sessions.end_one(ADMIN, "nothing")
 
 
+def test_a_session_that_two_end_at_once_ends_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.add_with_password("ada")
+    session = signed_in(world)
+    sessions = world.identity.sessions
+    [listed] = sessions.list_open(session.actor, "ada")
+    demand = sessions._demand_over
+
+    def demand_late(actor: Actor, account: str) -> None:
+        demand(actor, account)
+        monkeypatch.undo()
+        sessions.end_one(session.actor, listed.id)
+
+    monkeypatch.setattr(sessions, "_demand_over", demand_late)
+    sessions.end_one(ADMIN, listed.id)
+    assert world.actions("person/ada").count("session:sign_in:ended") == 1
+    with pytest.raises(Unauthenticated, match="ended by ada"):
+        sessions.get_actor(session.cookie, origin="app")
+
+
 def test_the_id_of_a_session_signs_nobody_in(world: World) -> None:
     world.add_with_password("ada")
     session = signed_in(world)
