@@ -84,12 +84,18 @@ def _ask(gatehouse: Gatehouse, actor: Actor, model: str) -> None:
         return
     pinned = gatehouse.pins.find(model)
     champion = pinned.current if pinned and pinned.current in versions else versions[1]
+    # Whoever comes for two versions is offered those.
+    asked = [st.query_params.get(name, "") for name in ("champion", "candidate")]
+    wanted = [next((at for at in versions if str(at) == name), None) for name in asked]
+    champion, candidate = wanted[0] or champion, wanted[1] or versions[0]
     with st.form("replay", border=False):
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):
             first = st.selectbox(
                 "Champion", versions, versions.index(champion), format_func=ui.version_label, width=140
             )
-            second = st.selectbox("Candidate", versions, format_func=ui.version_label, width=140)
+            second = st.selectbox(
+                "Candidate", versions, versions.index(candidate), format_func=ui.version_label, width=140
+            )
             label = st.text_input("Label column", placeholder="label", width=180)
             slices = st.text_input("Slice by columns", placeholder="country, channel", width=220)
         with st.container(horizontal=True, gap="small", vertical_alignment="bottom"):

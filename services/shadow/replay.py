@@ -29,6 +29,8 @@ from services.shadow.schema import fit_to_schema
 from services.shadow.writer import remove_leftovers, split_by_day, write_part
 
 _CHUNK, _TIMED_CHUNK = 50_000, 2_000
+# How many rows a model is given at a time, and after how many it is told how far it is.
+_STEP, _TIMED_STEP = 10_000, 200
 
 POSITIVE, NEGATIVE = "positive", "negative"
 _YES_OR_NO = {"1": POSITIVE, "true": POSITIVE, "0": NEGATIVE, "false": NEGATIVE}
@@ -130,8 +132,9 @@ def replay(
     with alone_in(out), tempfile.TemporaryDirectory(prefix="gatehouse-replay-") as work:
         remove_leftovers(out)
         notes = open_notes(out, plan, clock)
-        run = _Replay(champion, candidate, out, scorer, chosen, notes, is_cancelled)
         total, resumed = count_rows(data), notes.rows
+        run = _Replay(champion, candidate, out, scorer, chosen, notes, is_cancelled, lambda done: progress(done, total))
+        progress(resumed, total)
         for chunk in read_chunks(data, chosen.described, rows=chosen.rows_a_chunk, folder=Path(work)):
             if chunk.index not in notes.chunks and (is_cancelled() or not run.score(chunk, Path(work))):
                 break
@@ -161,12 +164,13 @@ class _Replay:
     options: ReplayOptions
     notes: Notes
     is_cancelled: Callable[[], bool]
+    tell: Callable[[int], object]
 
     def score(self, chunk: DataChunk, work: Path) -> bool:
         """Score a chunk with both versions and write it; return False if it was cancelled."""
-        tables = []
+        tables: list[pa.Table] = []
         for version in (self.champion, self.candidate):
-            table = self._predict(version, chunk, work / "predictions.parquet")
+            table = self._predict(version, chunk, work / "predictions.parquet", chunk.rows * len(tables))
             if table is None:
                 return False
             tables.append(table)
@@ -183,10 +187,21 @@ class _Replay:
         self.notes.add(chunk.index, counts)
         return True
 
-    def _predict(self, version: ReplayedVersion, chunk: DataChunk, path: Path) -> pa.Table | None:
-        """Return a version's predictions; where it fails altogether, each row has the reason as its error."""
+    def _predict(self, version: ReplayedVersion, chunk: DataChunk, path: Path, scored: int) -> pa.Table | None:
+        """Return a version's predictions; where it fails altogether, each row has the reason as its error.
+
+        Args:
+            scored: how many rows of the chunk another version has scored: a row is done once both have.
+        """
+        before = self.notes.rows
         answer = self.scorer.predict(
-            version.folder, chunk.path, path, singly=self.options.is_timed, is_cancelled=self.is_cancelled
+            version.folder,
+            chunk.path,
+            path,
+            chunk_rows=_TIMED_STEP if self.options.is_timed else _STEP,
+            singly=self.options.is_timed,
+            progress=lambda rows: self.tell(before + (scored + rows) // len(SIDES)),
+            is_cancelled=self.is_cancelled,
         )
         if isinstance(answer, RunFailure):
             if answer.ending is Ending.CANCELLED:

@@ -51,6 +51,7 @@ class Models:
         except ZeroDivisionError:
             return RunFailure(ending=Ending.CRASHED, reason=BOTH_ERRORS, stderr="")
         rows = len(answers)
+        options["progress"](rows)
         is_text = not np.issubdtype(np.asarray(answers).dtype, np.number)
         pq.write_table(
             pa.table(
@@ -99,7 +100,8 @@ def test_every_row_is_scored_by_both_versions_in_chunks(tmp_path: Path) -> None:
     report = run(tmp_path, models, outputs=Outputs.SCORES, progress=lambda done, total: told.append((done, total)))
     assert report == ReplayReport(rows=10, resumed_rows=0, champion_errors=0, candidate_errors=0, is_complete=True)
     assert models.asked == [("3", 4), ("4", 4), ("3", 4), ("4", 4), ("3", 2), ("4", 2)]
-    assert told == [(4, 10), (8, 10), (10, 10)]
+    assert [total for _done, total in told] == [10] * len(told)
+    assert [done for done, _total in told] == [0, 2, 4, 4, 6, 8, 8, 9, 10, 10]
     found = figures(tmp_path / "log")
     assert (found.pairs, found.task) == (10, Task.REGRESSION)
     assert found.difference.mean.estimate == pytest.approx(0.05)
