@@ -140,17 +140,22 @@ def parse_key(text: str) -> Key:
 def open_note(note: str, key: Key) -> str:
     """Check that a signed note is signed by the key, and return its text."""
     text, separator, signatures = note.rpartition("\n\n")
-    if not separator:
+    if not separator or not signatures.endswith("\n"):
         raise NotVerifiedError("This is no signed note.")
     text += "\n"
-    for line in signatures.splitlines():
+    is_by_key = False
+    for line in signatures[:-1].split("\n"):
         name, _, encoded = line.removeprefix("\u2014 ").partition(" ")
         signature = _decode(encoded, "a signature")
+        if not line.startswith("\u2014 ") or not name or len(signature) <= KEY_ID_BYTES:
+            raise NotVerifiedError("What stands where a note has signatures is none.")
         if name == key.name and signature[:KEY_ID_BYTES] == key.key_id:
-            if is_signed(key.public_key, text.encode(), signature[KEY_ID_BYTES:]):
-                return text
-            raise NotVerifiedError(f"The signature of {key.name} is wrong.")
-    raise NotVerifiedError(f"The note is not signed by {key.name}+{key.key_id.hex()}.")
+            if not is_signed(key.public_key, text.encode(), signature[KEY_ID_BYTES:]):
+                raise NotVerifiedError(f"The signature of {key.name} is wrong.")
+            is_by_key = True
+    if not is_by_key:
+        raise NotVerifiedError(f"The note is not signed by {key.name}+{key.key_id.hex()}.")
+    return text
 
 
 def parse_checkpoint(text: str) -> Checkpoint:

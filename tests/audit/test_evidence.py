@@ -139,6 +139,17 @@ def test_changed_evidence_does_not_verify(evidence: Evidence, tmp_path: Path, na
     assert run_script(script, evidence.path).returncode == 4
 
 
+def test_a_byte_more_in_any_file_of_the_evidence_does_not_verify(evidence: Evidence) -> None:
+    files = read(evidence.path)
+    for name, content in files.items():
+        for more in (b"x", b"\n", b" "):
+            if name == "key" and more.isspace():
+                continue
+            write(evidence.path, {**files, name: content + more})
+            with pytest.raises(Unverified):
+                verify_evidence_file(evidence.path)
+
+
 def sign_again(files: dict[str, bytes], signer: Signer) -> None:
     """Sign for files as the owner of a key could."""
     rest = {name: content for name, content in files.items() if name != "manifest"}

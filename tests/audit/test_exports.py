@@ -137,6 +137,10 @@ def test_another_key_or_checkpoint_does_not_verify(export: Export) -> None:
         (export.checkpoint, stranger.sign(Checkpoint(origin="gatehouse/x", size=0, root=bytes(32)).text)),
         (export.checkpoint, export.checkpoint.read_text().replace("600", "599")),
         (export.checkpoint, "nonsense"),
+        (export.checkpoint, f"{export.checkpoint.read_text()}x"),
+        (export.checkpoint, f"{export.checkpoint.read_text()}x AAAAAAAA\n"),
+        (export.checkpoint, export.checkpoint.read_text().removesuffix("\n")),
+        (export.checkpoint, export.checkpoint.read_text().replace("\u2014 ", "")),
         (export.checkpoint, ""),
     ):
         kept = file.read_text()
@@ -175,6 +179,13 @@ def test_a_log_that_does_not_verify_is_not_exported(audit: AuditLog, tmp_path: P
     with pytest.raises(Unverified, match=r"not those that its head stands for|is no leaf of the log"):
         export_leaves(audit, tmp_path / "out" / "events.jsonl")
     assert list(tmp_path.glob("out/*")) == []
+
+
+def test_signatures_of_others_do_not_stand_in_the_way(export: Export) -> None:
+    note = export.checkpoint.read_text(encoding="utf-8")
+    witness = Signer.generate("witness.example")
+    export.checkpoint.write_text(note + witness.sign(note.rpartition("\n\n")[0] + "\n").rpartition("\n\n")[2])
+    assert verify_export_files(export.path, export.checkpoint, export.key).covered == 600
 
 
 def test_an_export_that_cannot_be_written_says_so(audit: AuditLog, tmp_path: Path) -> None:
