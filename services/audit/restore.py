@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +29,7 @@ from services.audit.events import Acting
 from services.audit.files import told, write_whole
 from services.audit.keys import KeyRing
 from services.audit.log import AuditLog
-from services.audit.notes import Checkpoint
+from services.audit.notes import Checkpoint, Verifier
 from services.audit.restores import RESTORED
 from services.clock import Clock, to_micros, to_text
 from services.errors import InvalidInput
@@ -75,17 +74,8 @@ def restore_backup(
     checkpoints = Checkpoints(store, home)
     with _room_in(home) as room, tempfile.TemporaryDirectory(prefix="gatehouse-restore-") as folder:
         secrets = _unpack_secrets(checkpoints.keys, secrets_path(path), room / "secrets")
-        backup = verify_backup(path, checkpoints.keys if secrets is None else KeyRing(secrets / "keys"))
-        if backup.dialect != store.engine.dialect.name:
-            raise InvalidInput(
-                f"{path} is a backup of {backup.dialect}, and the store is {store.engine.dialect.name}.",
-                next_step="Set GATEHOUSE_STORE_URL to a database of that kind.",
-            )
-        with opened_archive(path) as archive:
-            _unpack_home(archive, room)
-            with told(Path(folder)):
-                snapshot = Path(archive.extract("store", folder))
-            key = read_key(archive)
+        backup = _check_backup(store, path, checkpoints.keys if secrets is None else KeyRing(secrets / "keys"))
+        snapshot, key = _unpack(path, room, Path(folder))
         check_known(find_snapshot_migration(backup.dialect, snapshot))
         hashes = read_hashes(backup.dialect, snapshot)
         if secrets is not None:
@@ -113,6 +103,30 @@ def _room_in(home: Path) -> Iterator[Path]:
         folder = tempfile.TemporaryDirectory(dir=home, prefix=".restore.")
     with folder as room:
         yield Path(room)
+
+
+def _check_backup(store: Store, path: Path, keys: KeyRing) -> Backup:
+    backup = verify_backup(path, keys)
+    if backup.dialect != store.engine.dialect.name:
+        raise InvalidInput(
+            f"{path} is a backup of {backup.dialect}, and the store is {store.engine.dialect.name}.",
+            next_step="Set GATEHOUSE_STORE_URL to a database of that kind.",
+        )
+    return backup
+
+
+def _unpack(path: Path, room: Path, folder: Path) -> tuple[Path, Verifier]:
+    """Unpack the parts of the home into `room`, and return the snapshot, in `folder`, and the public key."""
+    with opened_archive(path) as archive:
+        with told(room):
+            for name in archive.namelist():
+                if name.startswith("home/"):
+                    place = room / check_relative(name)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    with archive.open(name) as source, place.open("wb") as out:
+                        shutil.copyfileobj(source, out)
+        with told(folder):
+            return Path(archive.extract("store", folder)), read_key(archive)
 
 
 def _find_newest(checkpoints: Checkpoints, notes: Iterable[str]) -> Checkpoint | None:
@@ -149,16 +163,6 @@ def _place_secrets(secrets: Path, home: Path) -> None:
         for part in SECRET_PARTS:
             if (secrets / part).exists() and not (home / part).exists():
                 (secrets / part).replace(home / part)
-
-
-def _unpack_home(archive: zipfile.ZipFile, room: Path) -> None:
-    with told(room):
-        for name in archive.namelist():
-            if name.startswith("home/"):
-                place = room / check_relative(name)
-                place.parent.mkdir(parents=True, exist_ok=True)
-                with archive.open(name) as source, place.open("wb") as out:
-                    shutil.copyfileobj(source, out)
 
 
 def _replace_home(room: Path, home: Path) -> None:
