@@ -22,6 +22,7 @@ from services.store import Store
 from services.store import registry_index as rows
 
 VERSIONS_AT_ONCE = 50
+OVERRUN_S = 2.0
 MLMODEL = "MLmodel"
 MAX_MLMODEL_BYTES = 8 * 1024 * 1024
 # Ten thousand columns.
@@ -74,20 +75,24 @@ class DetailReader:
                 todo = rows.list_undetailed(unit, VERSIONS_AT_ONCE) if budget_s > 0 else ()
             if not todo:
                 break
-            self._read_some(todo)
-            models.update(row.model for row in todo)
-            count += len(todo)
+            done = todo[: self._read_some(todo, until=deadline + OVERRUN_S)]
+            models.update(row.model for row in done)
+            count += len(done)
         with self._store.read() as unit:
             return DetailsRead(models=frozenset(models), read=count, pending=rows.count_undetailed(unit))
 
-    def _read_some(self, todo: Sequence[Any]) -> None:
+    def _read_some(self, todo: Sequence[Any], *, until: float) -> int:
+        """Read the versions, or at least the first, and return how many: a store that hangs takes seconds a file."""
         versions = [self._resolved(row) for row in todo]
         run_ids = sorted({version.run_id for version in versions if version.run_id})
         model_ids = sorted({version.model_id for version in versions if version.model_id})
         runs = {run.run_id: run for run in self._records.list_runs(run_ids)}
         logged = {model.model_id: model.metrics for model in self._records.list_logged_models(model_ids)}
-        details, folders = [], {}
+        details: list[dict[str, Any]] = []
+        folders: dict[str, Mapping[str, Any]] = {}
         for row, version in zip(todo, versions, strict=True):
+            if details and time.monotonic() > until:
+                break
             run = runs.get(version.run_id or "")
             metrics = merge_metrics(run.metrics if run else {}, logged.get(version.model_id or "", {}))
             folder = version.model_id or clean(version.source)
@@ -109,6 +114,7 @@ class DetailReader:
             rows.put_folders(unit, list(folders.values()))
             rows.update_versions(unit, details)
             unit.commit()
+        return len(details)
 
     def _resolved(self, row: Any) -> ModelVersion:
         """Return the version of a row, with the logged model that a copied version leads to."""

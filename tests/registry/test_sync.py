@@ -428,6 +428,26 @@ def test_details_beyond_the_budget_wait_for_the_next_sync_the_most_looked_at_fir
     small.check_in_step()
 
 
+def test_files_that_hang_hold_a_sync_up_no_longer_than_its_budget(
+    small: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr("services.registry.sync_details.time.monotonic", lambda: now[0])
+    for _ in range(9):
+        small.registry.add_version("model_a", mlmodel=SIGNED)
+    read = small.registry.read_file
+
+    def slowly(version: ModelVersion, path: str, *, max_bytes: int) -> bytes:
+        now[0] += 3
+        return read(version, path, max_bytes=max_bytes)
+
+    monkeypatch.setattr(small.registry, "read_file", slowly)
+    summary = small.sync.run(details_budget_s=2)
+    assert (summary.details_read, summary.details_pending) == (2, 7)
+    assert [small.sync.run(details_budget_s=30).details_pending for _ in range(2)] == [0, 0]
+    small.check_in_step()
+
+
 def test_metrics_that_are_logged_late_show_after_a_full_sync(small: Bench) -> None:
     version = small.registry.add_version("model_a", metrics={"auc": 0.9}, mlmodel=SIGNED)
     small.sync.run()
