@@ -7,6 +7,7 @@ import pwd
 from typing import NoReturn
 
 from services.audit import AuditLog
+from services.audit.log import MAX_NAME_BYTES
 from services.errors import Forbidden, Unauthenticated
 from services.identity.actors import Actor, Permission, Role, roles_that_grant
 from services.store import Store
@@ -53,7 +54,8 @@ class Access:
                 unit,
                 actor=actor,
                 action="access:permission:refused",
-                subject=subject,
+                # However odd it is: what cannot be recorded would not be refused as what it is.
+                subject=subject.replace("\0", "").encode()[:MAX_NAME_BYTES].decode(errors="ignore"),
                 reason=error.message,
                 after={"permission": permission, "roles": sorted(actor.roles)},
             )

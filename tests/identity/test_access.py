@@ -37,6 +37,15 @@ def test_a_refusal_says_who_what_and_from_where(world: World) -> None:
     assert event.after == {"permission": "manage_users", "roles": ["data_scientist"]}
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "é" * 5000, "a\0b"])
+def test_a_name_that_no_event_could_carry_is_refused_and_recorded_too(world: World, name: str) -> None:
+    with pytest.raises(Forbidden):
+        world.identity.accounts.disable(ADA, name)
+    [event] = world.audit.list_events().events
+    assert event.action == "access:permission:refused"
+    assert event.subject.startswith(f"person/{name[0]}")
+
+
 def test_a_refusal_by_rule_is_recorded_and_raised_as_given(world: World) -> None:
     error = Forbidden("You asked for it yourself.", next_step="Ask another.")
     with pytest.raises(Forbidden) as refused:
