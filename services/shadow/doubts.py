@@ -20,7 +20,7 @@ from services.shadow.file_statistics import FileStatistics
 
 MAX_VERSION = 2**63 - 1
 # Beyond this not every whole number can be told as a fraction.
-_MAX_FRACTION = 1e15
+MAX_FRACTION = 1e15
 _EPOCH, _DAY = date(1970, 1, 1), timedelta(days=1)
 _MICROS_A_DAY = 86_400_000_000
 _FOLDER = re.compile(r"dt=(\d{4}-\d{2}-\d{2})")
@@ -85,8 +85,7 @@ def _can_be_read(file: pq.ParquetFile, name: str) -> bool:
 
 def _count_odd(path: Path, kind: pa.DataType, statistics: FileStatistics, name: str) -> int:
     """Return how many versions are fractions, infinite, or greater than versions can be."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
+    kind = _kind_of_values(kind)
     if pa.types.is_integer(kind):
         bounds = statistics.find_bounds(name)
         if kind != pa.uint64() or (bounds is not None and bounds[1] <= MAX_VERSION):
@@ -98,33 +97,43 @@ def _count_odd(path: Path, kind: pa.DataType, statistics: FileStatistics, name: 
     except (pa.ArrowException, OSError):
         # Whoever reads all of the file finds that, and says so.
         return 0
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_integer(column.type):
+    column = column.cast(kind)
+    if pa.types.is_integer(kind):
         return int(pc.sum(pc.greater(column, pa.scalar(MAX_VERSION, pa.uint64()))).as_py() or 0)
     column = column.cast(pa.float64())
-    is_whole = pc.and_(pc.less_equal(pc.abs(column), _MAX_FRACTION), pc.equal(column, pc.floor(column)))
+    is_whole = pc.and_(pc.less_equal(pc.abs(column), MAX_FRACTION), pc.equal(column, pc.floor(column)))
     # NaN stands for what is not told.
     return int(pc.sum(pc.and_not(pc.invert(is_whole), pc.is_nan(column))).as_py() or 0)
 
 
 def _doubts_of_times(folder: str, schema: pa.Schema, statistics: FileStatistics) -> Iterator[Doubt]:
-    kind = schema.field("ts").type
+    kind = _kind_of_values(schema.field("ts").type)
     if pa.types.is_null(kind):
         return
     if not getattr(kind, "tz", None):
         yield Doubt(column="ts", message=f"holds {kind}, of no time zone; read as UTC")
-    told = _FOLDER.fullmatch(folder.rpartition("/")[2])
-    bounds = statistics.find_raw_bounds("ts")
-    if told is None or bounds is None:
+    day, bounds = _find_day(folder), statistics.find_raw_bounds("ts")
+    if day is None or bounds is None:
         return
     least, most = (_as_micros(bound, kind) for bound in bounds)
-    day = (date.fromisoformat(told[1]) - _EPOCH) // _DAY * _MICROS_A_DAY
     if least < day or most >= day + _MICROS_A_DAY:
         times = " to ".join(_shown(moment) for moment in (least, most))
         yield Doubt(
             column="ts", message=f"holds times of {times}, some of another day than the folder's; counted on theirs"
         )
+
+
+def _find_day(folder: str) -> int | None:
+    """Return when the day of a folder begins, in microseconds since the epoch; None where it is of no day."""
+    told = _FOLDER.fullmatch(folder.rpartition("/")[2])
+    try:
+        return None if told is None else (date.fromisoformat(told[1]) - _EPOCH) // _DAY * _MICROS_A_DAY
+    except ValueError:
+        return None
+
+
+def _kind_of_values(kind: pa.DataType) -> pa.DataType:
+    return kind.value_type if pa.types.is_dictionary(kind) else kind
 
 
 def _as_micros(bound: int, kind: pa.DataType) -> int:

@@ -107,10 +107,7 @@ def _lacks(figures: Figures, policy: ShadowPolicy) -> Iterator[str]:
     unread = figures.coverage.unread
     if len(unread) > policy.max_unread_files:
         more = f" and {len(unread) - 1} more" if len(unread) > 1 else ""
-        yield (
-            f"What stands in {unread[0]}{more} could not be read;"
-            f" {policy.max_unread_files or 'no'} such files are let pass."
-        )
+        yield f"What stands in {unread[0]}{more} could not be read, and {policy.max_unread_files or 'none'} may pass."
 
 
 def _checks(figures: Figures, policy: ShadowPolicy) -> Iterator[Check]:

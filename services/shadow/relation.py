@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import groupby
 
+from services.shadow.doubts import MAX_FRACTION
 from services.shadow.log_files import FilePlan, Holding
 from services.shadow.schema import LOG_SCHEMA
 
 Source = Callable[[Sequence[FilePlan]], str]
 Micros = Callable[[str, Holding], str]
 
-_WHOLE_LIMIT = 1e15
 _TOLD = "CASE WHEN champion_decision IS NULL AND candidate_decision IS NULL THEN NULL ELSE label END AS told"
 
 
@@ -95,4 +95,4 @@ def _text(column: str, held: Holding) -> str:
 
 def _is_whole(column: str) -> str:
     number = f"CAST({column} AS DOUBLE)"
-    return f"{number} BETWEEN -{_WHOLE_LIMIT} AND {_WHOLE_LIMIT} AND {number} = FLOOR({number})"
+    return f"{number} BETWEEN -{MAX_FRACTION} AND {MAX_FRACTION} AND {number} = FLOOR({number})"

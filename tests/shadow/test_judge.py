@@ -250,10 +250,10 @@ def unread(*names: str) -> Figures:
 def test_what_could_not_be_read_keeps_a_candidate_from_promotion_unless_the_policy_lets_it_pass() -> None:
     found = judge(unread("a.parquet"), POLICY)
     assert found.verdict is Verdict.NOT_YET
-    assert found.reasons == ("What stands in a.parquet could not be read; no such files are let pass.",)
+    assert found.reasons == ("What stands in a.parquet could not be read, and none may pass.",)
     assert judge(unread("a.parquet"), replace(POLICY, max_unread_files=1)).verdict is Verdict.PROMOTE
     two = judge(unread("a.parquet", "b.parquet"), replace(POLICY, max_unread_files=1))
-    assert two.reasons == ("What stands in a.parquet and 1 more could not be read; 1 such files are let pass.",)
+    assert two.reasons == ("What stands in a.parquet and 1 more could not be read, and 1 may pass.",)
 
 
 def test_what_was_not_read_does_not_keep_a_candidate_from_being_stopped() -> None:

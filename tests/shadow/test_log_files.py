@@ -278,6 +278,23 @@ def test_times_of_no_zone_or_of_another_day_than_the_folder_s_are_named(
         assert told in problem.message
 
 
+@pytest.mark.parametrize("day", ["2026-13-45", "2026-02-30", "yesterday"])
+def test_a_folder_of_no_day_has_times_of_no_other(tmp_path: Path, day: str) -> None:
+    write(tmp_path, pairs(2), day=day)
+    ((file,), _) = list_log_files(tmp_path)
+    found = read_plan(file)
+    assert isinstance(found, FilePlan)
+    assert found.problems == ()
+
+
+def test_times_that_stand_in_a_dictionary_are_times(tmp_path: Path) -> None:
+    times = pa.array([0, 86_400_000_000], pa.timestamp("us", "UTC")).dictionary_encode()
+    write(tmp_path / "log", pairs(2, ts=times), day="1970-01-01")
+    found = figures(tmp_path / "log")
+    assert found.days == 2
+    assert [problem.column for problem in found.coverage.problems] == ["ts"]
+
+
 def test_times_of_a_log_without_days_are_of_no_other_day(tmp_path: Path) -> None:
     pq.write_table(pairs(2), tmp_path / "part-0.parquet")
     ((file,), _) = list_log_files(tmp_path)
