@@ -122,6 +122,7 @@ ODD: list[tuple[Schema, Schema, str]] = [
     (tensor("object", -1), tensor("object", 3), "breaking"),
     (tensor("object", -1), tensor("int64", -1), "breaking"),
     (tensor("int64", -1, 2), tensor("object", -1), "risky"),
+    (tensor("object", -1, 2), tensor("object", -1), "risky"),
     (tensor("int64", 2, 2), tensor("int64", 2, -1), "compatible"),
     (tensor("int64", -1, -1, 2), tensor("int64", -1, -1, -1), "compatible"),
     (tensor("int64", -1, 2), tensor("int64", -1, -1), "risky"),
