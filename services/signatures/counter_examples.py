@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,12 @@ import pandas as pd
 from services.signatures.check import Data, check
 from services.signatures.examples import MAX_VARIANTS, column_variants, example_array, example_frame, value_variants
 from services.signatures.param_values import is_param_value
-from services.signatures.values import Column, Columns, Object, Param, Signature, Tensors, column_by_label
+from services.signatures.values import Column, Columns, Object, Param, Signature, Tensor, Tensors, column_by_label
 from services.signatures.verdicts import finite
 
 _EXTRA = "a column of nobody"
 _LENGTHS = (2, 3, 1, 0)
+_MAX_VALUES = 1_000_000
 _PARAM_VALUES: tuple[Any, ...] = (
     *(7, 0.5, "text", True, "2026-01-02", [7], [0.5], ["text"], [True], ["2026-01-02"], {"key": 7}),
     *(np.int64(7), np.float64(0.5), np.datetime64("2026-01-02"), [np.int64(7)], [np.float64(0.5)]),
@@ -65,11 +67,13 @@ def find_counter_example(old: Signature, new: Signature) -> CounterExample | Non
 
 def find_refused_array(old: Tensors, new: Columns) -> str:
     """Return why columns refuse arrays that the tensors take, or an empty text if none of those tried is refused."""
+    is_tried = False
     for data in _plain_arrays(old):
+        is_tried = True
         problem = next((each for each in check(Signature(inputs=new), data).problems if each.is_refusal), None)
         if problem is not None and check(Signature(inputs=old), data).ok:
             return f"arrays are refused: column {problem.column!r} wants {problem.expected} and finds {problem.found}"
-    return ""
+    return "" if is_tried else "arrays of that size are no table"
 
 
 def find_refused_param(old: Signature, new: Signature, *, is_json: bool = False) -> dict[str, Any] | None:
@@ -139,8 +143,15 @@ def _arrays(old: Tensors) -> Iterator[Data]:
 
 def _plain_arrays(old: Tensors) -> Iterator[Data]:
     for length in _LENGTHS:
+        if any(_size(tensor, length) > _MAX_VALUES for tensor in old.tensors):
+            continue
         arrays = {str(tensor.name): example_array(tensor, free_length=length) for tensor in old.tensors}
         yield arrays if old.is_named else arrays["None"]
+
+
+def _size(tensor: Tensor, length: int) -> int:
+    # An array of no rows still has as many columns as it has.
+    return prod(max(1, length if each == -1 else each) for each in tensor.shape)
 
 
 def _plain(value: Any) -> Any:

@@ -40,7 +40,7 @@ _NESTED: dict[Scalar, tuple[Any, ...]] = {
 _ANYTHING: tuple[Any, ...] = ("text", 7, 0.5, True, [7], {"key": 7}, None)
 _PLAINEST = 0.5
 # MLflow takes an array of nothing but 0 and 1 for fractions as well.
-_BY_KIND: dict[str, Any] = {"b": True, "i": 7, "u": 7, "U": "text", "S": b"bytes", "O": "text", "M": _MOMENT}
+_BY_KIND: dict[str, Any] = {"b": True, "i": 7, "u": 7, "U": "text", "S": b"bytes", "O": "text", "M": _MOMENT, "m": 7}
 _MISSING_KEY = "a key of nobody"
 
 

@@ -142,6 +142,20 @@ def test_odd_changes_of_shape_are_judged_and_shown(old: Schema, new: Schema, ver
         assert example is None
 
 
+@pytest.mark.parametrize("shape", [(10**30,), (10**6, 10**6), (-1, 10**9)])
+def test_arrays_too_large_to_be_tried_pass_for_no_table(shape: tuple[int, ...]) -> None:
+    for old, new in ((tensor("int64", *shape), unnamed("long")), (tensors(a=("int64", shape)), columns(a="long"))):
+        assert compare(reading(old), reading(new)).verdict is Verdict.BREAKING
+
+
+@pytest.mark.parametrize("dtype", ["timedelta64[ns]", "complex64", "datetime64[s]", "bytes", "float16", "uint64"])
+@pytest.mark.parametrize("shape", [(-1,), (-1,) * 64, (), (0,)])
+def test_arrays_of_every_dtype_and_rank_are_compared_with_columns(dtype: str, shape: tuple[int, ...]) -> None:
+    for new in (unnamed("long"), columns(x_="any"), columns(x="string", y_=array("long"))):
+        for old in (tensor(dtype, *shape), tensors(x=(dtype, shape))):
+            assert compare(reading(old), reading(new)).verdict in {Verdict.RISKY, Verdict.BREAKING}
+
+
 def test_renamed_and_reshaped_tensors_are_told_apart() -> None:
     found = compare(reading(tensor("int64", -1)), reading(tensors(x=("int32", (-1, 2)))), Direction.FULL)
     assert [(change.path, change.kind) for change in found.changes] == [
