@@ -248,6 +248,16 @@ def test_a_folder_in_which_nothing_was_replayed_takes_another_replay(tmp_path: P
     assert run(tmp_path, Models(), threshold=0.5).rows == 10
 
 
+def test_a_folder_with_a_chunk_that_was_not_noted_takes_no_other_replay(tmp_path: Path) -> None:
+    run(tmp_path, Models())
+    notes = find_notes(tmp_path / "log")
+    assert notes is not None
+    notes.chunks.clear()
+    notes.save()
+    with pytest.raises(Conflict, match="other data, versions or options"):
+        run(tmp_path, Models(), threshold=0.5)
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "log").mkdir()
     (tmp_path / "log" / "letter").write_text("mine")
