@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import structlog
 from sqlalchemy import create_engine, make_url
 
 from services.store import Store, open_store
@@ -31,6 +33,16 @@ class FakeClock:
     def advance(self, **duration: float) -> None:
         """Move forward by the `timedelta` of the given keywords."""
         self.now += timedelta(**duration)
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[None]:
+    """Take back what commands and servers do to the logs of this process."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    root.handlers, root.level = handlers, level
+    structlog.contextvars.clear_contextvars()
 
 
 @pytest.fixture

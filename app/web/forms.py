@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from app.ui.session import ORIGIN
 from services.errors import (
     Blocked,
     Conflict,
@@ -22,6 +23,7 @@ from services.errors import (
     Unauthenticated,
     Unreachable,
 )
+from services.logs import begin_request
 from services.untrusted import is_same_origin
 
 _LARGEST_BYTES = 8192
@@ -37,12 +39,14 @@ _STATUS: tuple[tuple[type[GatehouseError], int], ...] = (
 
 
 async def read_form(request: Request) -> Mapping[str, str]:
-    """Return the fields of a form that one of our pages posted.
+    """Return the fields of a form that one of our pages posted, which begins a request of its own.
 
     Raises:
         Forbidden: it comes from another origin, or from something that is no browser of today.
         InvalidInput: it is larger than any form of ours, or malformed.
     """
+    # What the server does at its start may have begun one, which each form would go on with.
+    begin_request(ORIGIN)
     check_origin(request)
     body = b""
     async for chunk in request.stream():

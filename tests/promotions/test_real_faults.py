@@ -23,7 +23,7 @@ from tests.promotions.builders import World, build_world
 from tests.promotions.interrupted import When
 from tests.promotions.servers import Proxy, proxy_to, register_versions
 
-MODEL = "card_fraud_checker"
+MODEL = "card_theft_checker"
 VERSIONS = 40
 WRITES = 6
 """Of one promotion over a champion: two marks, alias, stage, mark and stage of the version before."""

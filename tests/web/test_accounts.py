@@ -20,6 +20,7 @@ from services.errors import GatehouseError
 from services.identity import Role, system_actor
 from services.identity.actors import Actor
 from services.identity.attempts import MAX_FROM_ADDRESS_ON_ACCOUNT
+from services.logs import begin_request
 from services.settings import load_settings
 from tests.web.client import Client
 
@@ -64,6 +65,7 @@ def test_the_right_password_sets_a_cookie_that_scripts_cannot_read_and_sites_can
 
 
 def test_a_request_has_one_id_of_its_own_in_all_its_events(client: Client, gatehouse: Gatehouse) -> None:
+    begin_request("the server")
     assert [sign_in(client), sign_in(client, "wrong")] == [204, 401]
     events = gatehouse.audit.list_events(newest_first=True, limit=2).events
     origins = [event.origin for event in events]
