@@ -103,7 +103,7 @@ def score_histograms_sql(by: Sequence[str], *, code: str) -> str:
     Args:
         code: the expression of the code that joins the bin in `place` (see `score_code_sql`).
     """
-    champion, candidate = (f"CAST({CODES} * ({score_bin_sql(f'{side}_score')}) + code AS INTEGER)" for side in SIDES)
+    champion, candidate = (f"{CODES} * ({score_bin_sql(f'{side}_score')}) + code" for side in SIDES)
     decided = f"CASE WHEN code >= {DECIDED} THEN {DECIDED} ELSE 0 END"
     cells = [grid_cell_sql(f"{side}_score") for side in SIDES]
     places = ("champion_place", "candidate_place", "difference_place", "grid_place")
@@ -112,8 +112,8 @@ SELECT {_ahead(by)}{_measure_sql("champion_score", "candidate_score", "differenc
     COALESCE({_listed(places)}) AS place, COUNT(*) AS pairs
 FROM (
     SELECT *, {champion} AS champion_place, {candidate} AS candidate_place,
-        CAST({CODES} * ({difference_bin_sql("difference")}) + {decided} AS INTEGER) AS difference_place,
-        {CODES} * CAST({GRID_SIDE} * ({cells[0]}) + ({cells[1]}) AS INTEGER) + {decided} AS grid_place
+        {CODES} * ({difference_bin_sql("difference")}) + {decided} AS difference_place,
+        {CODES} * ({GRID_SIDE} * ({cells[0]}) + ({cells[1]})) + {decided} AS grid_place
     FROM (SELECT *, {code} AS code, {_DIFFERENCE} AS difference FROM pairs WHERE {_SCORED}) AS scored
 ) AS placed
 GROUP BY {_sets(by, *places)}"""
@@ -171,7 +171,7 @@ def minutes_sql(by: Sequence[str], *, decided: Carried | None = None, are_latenc
     usable = ", ".join(
         f"{_sound_latency_sql(f'{side}_latency_ms', is_sound=are_latencies_sound)} AS {side}_latency" for side in SIDES
     )
-    minute = f"COALESCE(CAST(FLOOR(CAST(ts_us AS DOUBLE) / {MICROS_A_MINUTE}) AS BIGINT), {NO_MINUTE})"
+    minute = f"COALESCE(FLOOR(CAST(ts_us AS DOUBLE) / {MICROS_A_MINUTE}), {NO_MINUTE})"
     carried, near = _carried_sql(), f" WHEN NOT ({_DECIDED}) AND {_NEARLY_EQUAL} THEN 1"
     if decided is not None:
         carried, near = f"CASE WHEN {_DECIDED} AND {_NO_ERROR} THEN {decided:d} ELSE 0 END", ""

@@ -116,7 +116,7 @@ class WindowReader:
             return None
         carried: dict[Carried, tuple[int, int]] = {}
         for row in moments:
-            kind = Carried(row["moment"] % MOMENTS)
+            kind = Carried(int(row["moment"]) % MOMENTS)
             pairs, agreeing = carried.get(kind, (0, 0))
             carried[kind] = (pairs + row["pairs"], agreeing + int(row["agreeing"]))
         return _Sums(
@@ -124,7 +124,7 @@ class WindowReader:
             errors=sum(row["candidate_errors"] for row in moments),
             carried=carried,
             latencies={
-                row["bin"]: row["pairs"]
+                int(row["bin"]): row["pairs"]
                 for row in bins
                 if row["measure"] == "candidate_latency" and row["bin"] not in (None, UNSOUND_LATENCY_BIN)
             },
