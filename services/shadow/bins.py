@@ -9,7 +9,7 @@ Latencies: powers of 1.02, so that a value read back is off by at most (1.02 - 1
 
 Bins are written in DuckDB's SQL. Everything within [0, 1] uses only operations that IEEE 754 rounds exactly, so other
 engines find the same bins.
-Expressions are whole doubles, and no text casts them: that takes longer than the bin itself.
+Expressions are whole doubles, and are counted as such: a cast for each pair takes longer than its bin.
 """
 
 from __future__ import annotations

@@ -228,6 +228,7 @@ class ShadowLogs:
         """
         self._identity.demand(actor, Permission.RUN_GATES, subject=f"shadow/{log.name}")
         labels, without_label = read_labels(data, column=column)
+        digest = digest_file(data)
         report = replace(
             join_labels(log, labels, days=list_days(log, since=since, until=until)), without_label=without_label
         )
@@ -237,7 +238,7 @@ class ShadowLogs:
                 actor=actor,
                 action="shadow:labels:joined",
                 subject=f"shadow/{log.name}",
-                after={"log": str(log), "data": digest_file(data), **report.to_json()},
+                after={"log": str(log), "data": digest, **report.to_json()},
             )
             unit.commit()
         return report
